@@ -1,1 +1,14 @@
-export {}
+export {
+  Gateway,
+  GatewayClient,
+  GatewayUnavailableError,
+  GatewayWorkerError,
+  type Message,
+  type Receipt,
+  type SendOptions,
+} from '@gatewayworker/gateway-client'
+export { BusinessWorker, type BusinessWorkerOptions } from './business-worker.ts'
+export type { Context } from './context.ts'
+export type { Events } from './events.ts'
+export type { HandshakeRequest } from './handshake-request.ts'
+export { Timer } from './timer.ts'

@@ -1,1 +1,8 @@
-export {}
+export { GatewayWorkerError } from '@gatewayworker/protocol'
+export type { Group, Session, Uid } from './arguments.ts'
+export { type CurrentClient, currentClient } from './current-client.ts'
+export { Gateway, GatewayClient, type GatewayClientOptions, type Receipt, type SendOptions } from './gateway.ts'
+export { GatewayPool, type GatewayPoolOptions } from './gateway-pool.ts'
+export { GatewayUnavailableError } from './gateway-unavailable-error.ts'
+export type { Message } from './message.ts'
+export type { PooledGateway } from './pooled-gateway.ts'

@@ -1,1 +1,12 @@
-export {}
+export { connectionIdOf, encodeClientId, gatewayAddress, gatewayKey, gatewayKeyOf, isClientId } from './client-id.ts'
+export { type Codec, isPlainObject, msgpack } from './codec.ts'
+export { Command, CommandToGateway, CommandToWorker, Flag, LinkCommand } from './commands.ts'
+export { Dialer, type DialerOptions } from './dial.ts'
+export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError } from './errors.ts'
+export { DEFAULT_MAX_FRAME_BYTES, EMPTY, encodeFrame, Frame, type FrameParts, HEADER_BYTES } from './frame.ts'
+export { createInstanceId, type Hello, isSameSecret, type Role } from './hello.ts'
+export { Link, type LinkHandler, type LinkOptions } from './link.ts'
+export { LinkListener, type LinkListenerOptions } from './listen.ts'
+export { type Log, silentLog } from './log.ts'
+export { mergeSessions } from './merge-sessions.ts'
+export { FrameParser } from './parser.ts'

@@ -1,1 +1,2 @@
-export {}
+export { RegisterAnnouncer, type RegisterClientOptions, RegisterWatcher } from './register-client.ts'
+export { RegisterServer, type RegisterServerOptions } from './register-server.ts'

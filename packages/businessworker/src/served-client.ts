@@ -1,0 +1,193 @@
+import { type CurrentClient, currentClient, type PooledGateway, type Session } from '@gatewayworker/gateway-client'
+import { Command, EMPTY, encodeClientId, Flag, type Log, mergeSessions, msgpack } from '@gatewayworker/protocol'
+import { type ClientFacts, Context } from './context.ts'
+import type { Events } from './events.ts'
+import { readHandshakeRequest } from './handshake-request.ts'
+import { SessionCopy } from './session-copy.ts'
+
+/** An event of a client, taken out of its frame. */
+export interface ClientEvent {
+  readonly command: number
+  /** The message, or the handshake as it came. */
+  readonly payload: unknown
+}
+
+/** What all clients of a worker share. */
+export interface ServedClientSurroundings {
+  readonly events: Events
+  readonly log: Log
+  /** A handler of some client has begun, or settled. */
+  onHandler(change: 1 | -1): void
+}
+
+const EVENT_OF_COMMAND: Record<number, 'onConnect' | 'onWebSocketConnect' | 'onMessage' | 'onClose'> = {
+  [Command.ON_CONNECT]: 'onConnect',
+  [Command.ON_WEBSOCKET_CONNECT]: 'onWebSocketConnect',
+  [Command.ON_MESSAGE]: 'onMessage',
+  [Command.ON_CLOSE]: 'onClose',
+}
+
+/** From this many waiting events on the gateway is asked not to read from the client, until few are left. */
+const MANY_EVENTS = 64
+const FEW_EVENTS = 16
+
+/**
+ * A client that this worker serves: its events one after the other, and its session.
+ *
+ * Invariants: a handler begins when the one before it has settled, and was written back; a handler that is not async and finds
+ * nothing waiting runs in the turn in which its event came; after a refusal or an end of the application's making only onClose runs.
+ */
+export class ServedClient implements CurrentClient {
+  readonly clientId: string
+  readonly #around: ServedClientSurroundings
+  readonly #connectionId: number
+  readonly #facts: ClientFacts
+  readonly #gateway: PooledGateway
+  readonly #session: SessionCopy
+  #before: Session = {}
+  #context: Context | undefined
+  #isBusy = false
+  #isClosing = false
+  #isGatewayPaused = false
+  #waiting: ClientEvent[] = []
+
+  constructor(
+    gateway: PooledGateway,
+    connectionId: number,
+    origin: Pick<ClientFacts, 'gatewayPort' | 'remoteAddress' | 'remotePort'>,
+    session: Buffer,
+    around: ServedClientSurroundings,
+  ) {
+    const { gatewayPort, remoteAddress, remotePort } = origin
+    this.clientId = encodeClientId(gateway.key, connectionId)
+    this.#around = around
+    this.#connectionId = connectionId
+    const gatewayAddress = gateway.address.slice(0, gateway.address.lastIndexOf(':'))
+    this.#facts = { clientId: this.clientId, gatewayAddress, gatewayPort, remoteAddress, remotePort }
+    this.#gateway = gateway
+    this.#session = new SessionCopy(session)
+  }
+
+  /** An event of the client has come. */
+  onEvent(event: ClientEvent): void {
+    if (!this.#isBusy) {
+      this.#handle(event)
+      return
+    }
+    this.#waiting.push(event)
+    if (this.#waiting.length >= MANY_EVENTS && !this.#isGatewayPaused) this.#pauseGateway(true)
+  }
+
+  onSessionChanged(bytes: Buffer, isOwn: boolean): void {
+    this.#session.onChanged(bytes, isOwn)
+  }
+
+  onClosing(): void {
+    this.#isClosing = true
+  }
+
+  onSessionWritten(kind: 'replace' | 'merge', session: Session): void {
+    this.#session.onWritten(kind, session)
+    if (this.#context?.touchedSession === undefined) return
+    // What the handler itself has changed so far is still to be stored when it settles.
+    this.#before = kind === 'replace' ? this.#session.read() : mergeSessions(this.#before, session)
+    const { touchedSession } = this.#context
+    refill(touchedSession, kind === 'replace' ? this.#session.read() : mergeSessions(touchedSession, session))
+  }
+
+  #handle(event: ClientEvent): void {
+    const result = this.#call(event)
+    if (result === undefined) {
+      this.#settle(event)
+      return
+    }
+    this.#isBusy = true
+    this.#around.onHandler(1)
+    result.then(
+      () => this.#onSettled(event),
+      (error) => {
+        this.#onError(event, error)
+        this.#onSettled(event)
+      },
+    )
+  }
+
+  #onSettled(event: ClientEvent): void {
+    this.#settle(event)
+    this.#isBusy = false
+    this.#around.onHandler(-1)
+    let next = 0
+    while (!this.#isBusy && next < this.#waiting.length) {
+      this.#handle(this.#waiting[next]!)
+      next += 1
+    }
+    this.#waiting.splice(0, next)
+    if (this.#isGatewayPaused && this.#waiting.length <= FEW_EVENTS) this.#pauseGateway(false)
+  }
+
+  /** Runs the handler; returns its promise if it is async. */
+  #call(event: ClientEvent): Promise<void> | undefined {
+    const name = EVENT_OF_COMMAND[event.command]
+    const { events } = this.#around
+    if (name === undefined || events[name] === undefined || (this.#isClosing && name !== 'onClose')) return undefined
+    const context = new Context(this.#facts, this.#readSession)
+    this.#context = context
+    try {
+      const result = currentClient.run(this, () => {
+        switch (name) {
+          case 'onMessage':
+            return events.onMessage?.(this.clientId, event.payload as string | Buffer, context)
+          case 'onWebSocketConnect':
+            return events.onWebSocketConnect?.(this.clientId, readHandshakeRequest(event.payload), context)
+          default:
+            return events[name]?.(this.clientId, context)
+        }
+      })
+      return typeof result?.then === 'function' ? result : undefined
+    } catch (error) {
+      this.#onError(event, error)
+      return undefined
+    }
+  }
+
+  readonly #readSession = (): Session => {
+    this.#before = this.#session.read()
+    return this.#session.read()
+  }
+
+  /** Stores what the handler changed in the session. */
+  #settle(event: ClientEvent): void {
+    const session = this.#context?.touchedSession
+    this.#context = undefined
+    if (session === undefined || event.command === Command.ON_CLOSE) return
+    try {
+      const patch = this.#session.change(this.#before, session)
+      if (patch !== undefined) this.#send(Command.PATCH_SESSION, msgpack.encode(patch))
+    } catch (error) {
+      this.#onError(event, error)
+    }
+  }
+
+  #onError({ command }: ClientEvent, err: unknown): void {
+    this.#around.log.error({ clientId: this.clientId, event: EVENT_OF_COMMAND[command], err }, 'a handler threw')
+    if (command !== Command.ON_WEBSOCKET_CONNECT) return
+    this.#isClosing = true
+    this.#send(Command.REFUSE_CLIENT)
+  }
+
+  #pauseGateway(pause: boolean): void {
+    this.#isGatewayPaused = pause
+    this.#send(pause ? Command.PAUSE_CLIENT : Command.RESUME_CLIENT)
+  }
+
+  #send(command: number, ext: Uint8Array = EMPTY): void {
+    const flag = command === Command.PATCH_SESSION ? Flag.OWN_CHANGE : 0
+    this.#gateway.link?.send(command, this.#connectionId, flag, ext)
+  }
+}
+
+/** Gives an object that a handler holds other contents. */
+function refill(target: Session, source: Session): void {
+  for (const key of Object.keys(target)) delete target[key]
+  Object.assign(target, source)
+}

@@ -1,0 +1,81 @@
+import type { Session } from '@gatewayworker/gateway-client'
+import { EMPTY, mergeSessions, msgpack } from '@gatewayworker/protocol'
+
+/** The keys of a session that a handler changed. */
+export interface SessionPatch {
+  set: Session
+  unset: string[]
+}
+
+/**
+ * A worker's copy of the session of a client that it serves.
+ *
+ * ```
+ * worker: change ──────────▶ gateway: applies, in the order of arrival ──▶ SESSION_CHANGED (own) ──▶ worker: takes it
+ * other:  change ──────────▶          …                                ──▶ SESSION_CHANGED       ──▶ worker: takes it,
+ *                                                                   but not while a change of its own is on its way
+ * ```
+ * The gateway's word is final, and includes the worker's own changes once it has confirmed them; until then the copy here has them already,
+ * so that a handler reads what the handler before it wrote.
+ */
+export class SessionCopy {
+  #bytes: Buffer
+  #unconfirmed = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = Buffer.from(bytes)
+  }
+
+  /** A fresh object that the caller may change. */
+  read(): Session {
+    return decode(this.#bytes)
+  }
+
+  /** The gateway tells the session; `isOwn` if that confirms a change made here. */
+  onChanged(bytes: Buffer, isOwn: boolean): void {
+    if (isOwn) this.#unconfirmed -= 1
+    if (this.#unconfirmed === 0) this.#bytes = Buffer.from(bytes)
+  }
+
+  /** What was changed from `before` to `after`, applied here and to be sent to the gateway; undefined if nothing was. */
+  change(before: Session, after: Session): SessionPatch | undefined {
+    const patch = diff(before, after)
+    if (patch === undefined) return undefined
+    const session = this.read()
+    for (const key of patch.unset) delete session[key]
+    this.#write({ ...session, ...patch.set })
+    return patch
+  }
+
+  /** A change was sent to the gateway with the flag OWN_CHANGE. */
+  onWritten(kind: 'replace' | 'merge', session: Session): void {
+    this.#write(kind === 'replace' ? session : mergeSessions(this.read(), session))
+  }
+
+  #write(session: Session): void {
+    this.#bytes = encode(session)
+    this.#unconfirmed += 1
+  }
+}
+
+function diff(before: Session, after: Session): SessionPatch | undefined {
+  const set: Session = {}
+  const unset = Object.keys(before).filter((key) => after[key] === undefined)
+  for (const [key, value] of Object.entries(after)) {
+    if (value !== undefined && !isSame(before[key], value)) set[key] = value
+  }
+  return unset.length === 0 && Object.keys(set).length === 0 ? undefined : { set, unset }
+}
+
+function isSame(before: unknown, after: unknown): boolean {
+  if (typeof after !== 'object' || after === null) return before === after
+  return msgpack.encode(before).equals(msgpack.encode(after))
+}
+
+function encode(session: Session): Buffer {
+  return Object.keys(session).length === 0 ? EMPTY : Buffer.from(msgpack.encode(session))
+}
+
+function decode(bytes: Buffer): Session {
+  return bytes.length === 0 ? {} : (msgpack.decode(bytes) as Session)
+}

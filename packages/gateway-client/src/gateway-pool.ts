@@ -1,0 +1,271 @@
+import {
+  createInstanceId,
+  EMPTY,
+  type Frame,
+  GatewayWorkerError,
+  gatewayKeyOf,
+  type Link,
+  type LinkHandler,
+  type Log,
+  type Role,
+  silentLog,
+} from '@gatewayworker/protocol'
+import { RegisterWatcher } from '@gatewayworker/register'
+import { GatewayUnavailableError } from './gateway-unavailable-error.ts'
+import { PooledGateway } from './pooled-gateway.ts'
+
+export interface GatewayPoolOptions {
+  /** Output that may wait for one gateway, in bytes, before senders wait. Default 10 240 000. */
+  bufferSizeBytes?: number
+  /** How long a question or a send may wait for a gateway, in milliseconds. Default 5 000. */
+  deadlineMs?: number
+  log?: Log
+  /** Frames that are no answers; only workers get any. */
+  onFrame?(frame: Frame, gateway: PooledGateway): void
+  /** The link to a gateway has ended. */
+  onDown?(gateway: PooledGateway): void
+  /** Whether idle links keep this process running. Default true. */
+  persistent?: boolean
+  registerAddresses: readonly string[]
+  role: Role
+  secretKey?: string
+}
+
+/** A command to gateways; what is left out is zero or empty. */
+export interface Order {
+  body?: Uint8Array | string
+  command: number
+  connectionId?: number
+  ext?: Uint8Array | string
+  flag?: number
+}
+
+/** An order for one gateway. */
+export interface AddressedOrder extends Order {
+  gateway: PooledGateway
+}
+
+/** What one gateway answered. */
+export interface Answer {
+  gateway: PooledGateway
+  value: unknown
+}
+
+const DEFAULT_DEADLINE_MS = 5_000
+const DONE = Promise.resolve()
+
+/**
+ * A link to every gateway of the cluster: kept as the register says, used for sends, questions and (by a worker) events.
+ *
+ * Invariants: a gateway that is linked or listed is in the pool, and no other; orders to one gateway leave in the order in which they were
+ * given; every wait ends at the deadline; nothing that was accepted is dropped while its link lives.
+ */
+export class GatewayPool {
+  readonly deadlineMs: number
+  readonly #gateways = new Map<string, PooledGateway>()
+  readonly #instance = createInstanceId()
+  readonly #log: Log
+  readonly #options: GatewayPoolOptions
+  readonly #watcher: RegisterWatcher
+  #fullLinks = 0
+  #isClosed = false
+  #isListed = false
+  #listed: readonly string[] = []
+  #waiters = new Set<() => void>()
+
+  constructor(options: GatewayPoolOptions) {
+    this.deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS
+    this.#log = options.log ?? silentLog
+    this.#options = options
+    this.#watcher = new RegisterWatcher(options, this.#onAddresses)
+    process.on('exit', this.#flush)
+  }
+
+  /** Every gateway of the cluster. */
+  get gateways(): Iterable<PooledGateway> {
+    return this.#gateways.values()
+  }
+
+  /** The gateway that holds a client; undefined if it is none of this cluster. */
+  gatewayOf(clientId: string): PooledGateway | undefined {
+    return this.#gateways.get(gatewayKeyOf(clientId))
+  }
+
+  /** Nothing if there is a gateway, else a promise of the first one. It rejects with NO_REGISTER or NO_GATEWAY at the deadline. */
+  whenReady(): Promise<void> | undefined {
+    return this.#gateways.size > 0 ? undefined : this.#firstGateway()
+  }
+
+  /**
+   * Sends orders. Resolves when none of their links is full; rejects with GATEWAY_UNAVAILABLE if a gateway could not be reached in time
+   * (the others have got theirs).
+   */
+  tell(orders: Iterable<AddressedOrder>): Promise<void> {
+    let waits: Promise<unknown>[] | undefined
+    for (const order of orders) {
+      const { link } = order.gateway
+      if (link !== undefined) send(link, order)
+      if (link === undefined || link.isFull) {
+        waits ??= []
+        waits.push(link === undefined ? this.#tellLater(order) : link.drained())
+      }
+    }
+    return waits === undefined ? DONE : this.#allReached(waits)
+  }
+
+  /**
+   * Asks and collects what is answered in time; `unanswered` has the errors of the others by gateway address.
+   * A gateway that leaves the cluster meanwhile is in neither.
+   */
+  async ask(
+    orders: Iterable<AddressedOrder>,
+  ): Promise<{ answers: Answer[]; unanswered: Map<string, GatewayWorkerError> }> {
+    const answers: Answer[] = []
+    const unanswered = new Map<string, GatewayWorkerError>()
+    const asked = Array.from(orders, async ({ gateway, command, connectionId, flag, ext, body }) => {
+      try {
+        const link = gateway.link ?? (await gateway.whenUp(this.deadlineMs))
+        const value = await link?.ask(command, this.deadlineMs, connectionId, flag, ext, body)
+        if (link !== undefined) answers.push({ gateway, value })
+      } catch (error) {
+        unanswered.set(gateway.address, error as GatewayWorkerError)
+      }
+    })
+    await Promise.all(asked)
+    return { answers, unanswered }
+  }
+
+  /** Stops reading from all gateways. */
+  pause(): void {
+    for (const { link } of this.#gateways.values()) link?.pause()
+  }
+
+  resume(): void {
+    for (const { link } of this.#gateways.values()) link?.resume()
+  }
+
+  /** Ends every link after its output was written. */
+  close(): void {
+    this.#isClosed = true
+    this.#watcher.close()
+    for (const gateway of this.#gateways.values()) gateway.close()
+    for (const wake of this.#waiters) wake()
+    process.off('exit', this.#flush)
+  }
+
+  readonly #onAddresses = (addresses: string[]): void => {
+    this.#isListed = true
+    this.#listed = addresses
+    for (const address of addresses) this.#add(address)
+    for (const gateway of this.#gateways.values()) if (gateway.link === undefined) this.#removeUnlisted(gateway)
+    if (this.#gateways.size > 0) for (const wake of this.#waiters) wake()
+  }
+
+  #add(address: string): void {
+    if (this.#isClosed || [...this.#gateways.values()].some((gateway) => gateway.address === address)) return
+    const { bufferSizeBytes, persistent = true, role, secretKey = '' } = this.#options
+    try {
+      const gateway = new PooledGateway(address, {
+        bufferSizeBytes,
+        hello: { instance: this.#instance, role, secretKey },
+        log: this.#log,
+        onDown: this.#onDown,
+        onUp: this.#onUp,
+        persistent,
+      })
+      this.#gateways.set(gateway.key, gateway)
+    } catch (err) {
+      this.#log.error({ gateway: address, err }, 'the register told an address that is none')
+    }
+  }
+
+  readonly #onUp = (gateway: PooledGateway, link: Link): LinkHandler => {
+    this.#log.debug({ gateway: gateway.address }, 'linked to a gateway')
+    if (this.#fullLinks > 0) link.pause()
+    return {
+      onFrame: (frame) => this.#options.onFrame?.(frame, gateway),
+      onFull: this.#onFull,
+      onDrain: this.#onDrain,
+      onClose: () => {
+        if (link.isFull) this.#onDrain()
+      },
+    }
+  }
+
+  readonly #onDown = (gateway: PooledGateway): void => {
+    this.#options.onDown?.(gateway)
+    this.#removeUnlisted(gateway)
+  }
+
+  /** While the output to one gateway is stuck nothing new is read, so that handlers that do not wait make no more of it. */
+  readonly #onFull = (): void => {
+    this.#fullLinks += 1
+    this.pause()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#fullLinks -= 1
+    if (this.#fullLinks === 0) this.resume()
+  }
+
+  #removeUnlisted(gateway: PooledGateway): void {
+    if (this.#listed.includes(gateway.address)) return
+    gateway.close()
+    this.#gateways.delete(gateway.key)
+  }
+
+  #firstGateway(): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed'))
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters.delete(wake)
+        const registers = this.#options.registerAddresses.join(', ')
+        reject(
+          this.#isListed
+            ? new GatewayWorkerError('NO_GATEWAY', `the register at ${registers} knows no gateway`)
+            : new GatewayWorkerError(
+                'NO_REGISTER',
+                `no register answered at ${registers} within ${this.deadlineMs} ms`,
+              ),
+        )
+      }, this.deadlineMs)
+      const wake = () => {
+        clearTimeout(timer)
+        this.#waiters.delete(wake)
+        if (this.#isClosed) reject(new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed'))
+        else resolve()
+      }
+      this.#waiters.add(wake)
+    })
+  }
+
+  async #tellLater(order: AddressedOrder): Promise<void> {
+    const { gateway } = order
+    try {
+      const link = await gateway.whenUp(this.deadlineMs)
+      if (link === undefined) return // it left, and its clients with it
+      send(link, order)
+      await link.drained()
+    } catch (error) {
+      throw new GatewayUnavailableError(new Map([[gateway.address, error as GatewayWorkerError]]), undefined)
+    }
+  }
+
+  async #allReached(waits: Promise<unknown>[]): Promise<void> {
+    const missing = new Map<string, GatewayWorkerError>()
+    for (const result of await Promise.allSettled(waits)) {
+      if (result.status === 'fulfilled') continue
+      for (const [address, error] of (result.reason as GatewayUnavailableError).errors) missing.set(address, error)
+    }
+    if (missing.size > 0) throw new GatewayUnavailableError(missing, undefined)
+  }
+
+  /** A program that ends right after a send has sent it all the same. */
+  readonly #flush = (): void => {
+    for (const { link } of this.#gateways.values()) link?.flush()
+  }
+}
+
+function send(link: Link, { command, connectionId = 0, flag = 0, ext = EMPTY, body = EMPTY }: Order): void {
+  link.send(command, connectionId, flag, ext, body)
+}

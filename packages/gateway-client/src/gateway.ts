@@ -1,0 +1,543 @@
+import { Command, connectionIdOf, Flag, GatewayWorkerError, msgpack } from '@gatewayworker/protocol'
+import {
+  checkClientId,
+  checkGroup,
+  checkSession,
+  checkUid,
+  type Group,
+  type Session,
+  toList,
+  type Uid,
+} from './arguments.ts'
+import { currentClient } from './current-client.ts'
+import { type AddressedOrder, type Answer, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
+import { GatewayUnavailableError } from './gateway-unavailable-error.ts'
+import { encodeMessage, type Message } from './message.ts'
+import type { PooledGateway } from './pooled-gateway.ts'
+import {
+  clientIdsOf,
+  distinct,
+  type Field,
+  lengths,
+  type Row,
+  readCount,
+  readRows,
+  readSessions,
+  sumOf,
+} from './results.ts'
+
+export interface SendOptions {
+  /** Send the bytes as they are, without framing them in the client's protocol. Default false. */
+  raw?: boolean
+  /** Wait until the gateways say who took the message. Default false. */
+  receipt?: boolean
+}
+
+/** What became of a message. */
+export interface Receipt {
+  /** Clients that took it. */
+  delivered: number
+  /** Clients that read too slowly to get it. */
+  slow: number
+  /** Addresses of the gateways that did not answer in time. */
+  unanswered: string[]
+}
+
+type Sent<Options> = Promise<Options extends { receipt: true } ? Receipt : void>
+type RawOrOptions = boolean | SendOptions
+
+export interface GatewayClientOptions extends Pick<GatewayPoolOptions, 'deadlineMs' | 'log' | 'secretKey'> {
+  /** "host:port" of the register, or of several. Default 127.0.0.1:1236. */
+  registerAddress?: string | readonly string[]
+}
+
+const DEFAULT_REGISTER_ADDRESS = '127.0.0.1:1236'
+
+/**
+ * The push API: the methods of GatewayWorker's `Gateway`, each returning a promise. Use the shared object `Gateway`, or an object of
+ * your own for each cluster.
+ *
+ * Every method rejects with a GatewayWorkerError: BAD_CLIENT_ID, BAD_UID, BAD_GROUP or BAD_SESSION for an argument that makes no
+ * sense; NO_REGISTER or NO_GATEWAY when the cluster was not found in time; GATEWAY_UNAVAILABLE (a GatewayUnavailableError with
+ * `missing` and `partial`) when it was not there as a whole. A client, uid or group that nobody knows is no error: nobody gets the
+ * message, and questions say so. Lists are in the order in which clients connected, gateway by gateway; keyed results are Maps.
+ *
+ * It connects at the first call, keeps its links, and does not keep a program running that has nothing else to do.
+ */
+export class GatewayClient {
+  #options: GatewayClientOptions
+  #ownPool: GatewayPool | undefined
+  #workerPool: GatewayPool | undefined
+
+  constructor(options: GatewayClientOptions = {}) {
+    this.#options = options
+  }
+
+  get registerAddress(): string | readonly string[] {
+    return this.#options.registerAddress ?? DEFAULT_REGISTER_ADDRESS
+  }
+
+  /** Set before the first call; a later change lets go of the links of the cluster before. */
+  set registerAddress(registerAddress: string | readonly string[]) {
+    this.#configure({ registerAddress })
+  }
+
+  get secretKey(): string {
+    return this.#options.secretKey ?? ''
+  }
+
+  set secretKey(secretKey: string) {
+    this.#configure({ secretKey })
+  }
+
+  /** How long a call may wait for gateways, in milliseconds. Default 5 000. */
+  get deadlineMs(): number {
+    return this.#pool.deadlineMs
+  }
+
+  set deadlineMs(deadlineMs: number) {
+    this.#configure({ deadlineMs })
+  }
+
+  /** For BusinessWorker: use its links instead of own ones; undefined to go back. */
+  usePool(pool: GatewayPool | undefined): void {
+    this.#workerPool = pool
+  }
+
+  /** Ends the links after what was sent; the next call would make new ones. */
+  close(): void {
+    this.#ownPool?.close()
+    this.#ownPool = undefined
+  }
+
+  // --- Sending -----------------------------------------------------------------------------------------------------------------
+
+  /** To everybody; or only to `clientIds` (once each, [] is nobody); and in both cases not to `excludeClientIds`. */
+  async sendToAll<Options extends RawOrOptions = false>(
+    message: Message,
+    clientIds?: readonly string[] | null,
+    excludeClientIds?: string | readonly string[] | null,
+    options?: Options,
+  ): Sent<Options> {
+    const order = { command: Command.SEND_TO_ALL, ...encodeMessage(message, options) }
+    const excluded = toList(excludeClientIds).map(checkClientId)
+    if (clientIds == null) {
+      return this.#send(order, options, (gateway) => {
+        const exclude = idsOn(gateway, excluded)
+        return exclude === null ? '' : JSON.stringify({ exclude })
+      })
+    }
+    const chosen = clientIds.map(checkClientId).filter((clientId) => !excluded.includes(clientId))
+    return this.#send(order, options, (gateway) => {
+      const connections = idsOn(gateway, chosen)
+      return connections === null ? undefined : JSON.stringify({ connections })
+    })
+  }
+
+  /** To one client. */
+  async sendToClient<Options extends RawOrOptions = false>(
+    clientId: string,
+    message: Message,
+    options?: Options,
+  ): Sent<Options> {
+    const order = { command: Command.SEND_TO_ONE, ...encodeMessage(message, options) }
+    return this.#sendTo(checkClientId(clientId), order, options)
+  }
+
+  /** To the client whose event is being handled. Rejects with NO_CURRENT_CLIENT outside a handler. */
+  async sendToCurrentClient<Options extends RawOrOptions = false>(message: Message, options?: Options): Sent<Options> {
+    return this.sendToClient(currentClientId(), message, options)
+  }
+
+  /** To all clients of a uid, or of several uids (once per listing). */
+  async sendToUid<Options extends RawOrOptions = false>(
+    uid: Uid | readonly Uid[],
+    message: Message,
+    options?: Options,
+  ): Sent<Options> {
+    const ext = JSON.stringify(toList(uid).map(checkUid))
+    return this.#send({ command: Command.SEND_TO_UID, ...encodeMessage(message, options) }, options, () => ext)
+  }
+
+  /** To all members of a group, or of several groups (a client in two of them gets it twice), but not to `excludeClientIds`. */
+  async sendToGroup<Options extends RawOrOptions = false>(
+    group: Group | readonly Group[],
+    message: Message,
+    excludeClientIds?: string | readonly string[] | null,
+    options?: Options,
+  ): Sent<Options> {
+    const groups = toList(group).map(checkGroup)
+    const excluded = toList(excludeClientIds).map(checkClientId)
+    const order = { command: Command.SEND_TO_GROUP, ...encodeMessage(message, options) }
+    return this.#send(order, options, (gateway) => JSON.stringify({ group: groups, exclude: idsOn(gateway, excluded) }))
+  }
+
+  // --- Ending connections ------------------------------------------------------------------------------------------------------
+
+  /** Says the message, if there is one, then closes the client politely (WebSocket code 1000). */
+  async closeClient(clientId: string, message?: Message): Promise<void> {
+    const lastWords = message === undefined ? {} : encodeMessage(message)
+    return this.#end(checkClientId(clientId), { command: Command.KICK, ...lastWords })
+  }
+
+  /** Closes the client whose event is being handled, and handles no more messages of it. */
+  async closeCurrentClient(message?: Message): Promise<void> {
+    return this.closeClient(currentClientId(), message)
+  }
+
+  /** Ends the connection at once; what still waited for the client is dropped. */
+  async destroyClient(clientId: string): Promise<void> {
+    return this.#end(checkClientId(clientId), { command: Command.DESTROY })
+  }
+
+  /** The name that GatewayWorker gave `destroyClient`. */
+  async destoryClient(clientId: string): Promise<void> {
+    return this.destroyClient(clientId)
+  }
+
+  /** Ends the client whose event is being handled at once, and handles no more messages of it. */
+  async destroyCurrentClient(): Promise<void> {
+    return this.destroyClient(currentClientId())
+  }
+
+  // --- Uids and groups ---------------------------------------------------------------------------------------------------------
+
+  /** Binds the client to a uid, in place of the one it had. A uid may have many clients. */
+  async bindUid(clientId: string, uid: Uid): Promise<void> {
+    return this.#tell(checkClientId(clientId), { command: Command.BIND_UID, ext: checkUid(uid) })
+  }
+
+  /** Unbinds whatever uid the client has; `uid` is there because GatewayWorker has it. */
+  async unbindUid(clientId: string, _uid?: Uid): Promise<void> {
+    return this.#tell(checkClientId(clientId), { command: Command.UNBIND_UID })
+  }
+
+  /** Makes the client a member of the group, which exists as long as it has members. */
+  async joinGroup(clientId: string, group: Group): Promise<void> {
+    return this.#tell(checkClientId(clientId), { command: Command.JOIN_GROUP, ext: checkGroup(group) })
+  }
+
+  async leaveGroup(clientId: string, group: Group): Promise<void> {
+    return this.#tell(checkClientId(clientId), { command: Command.LEAVE_GROUP, ext: checkGroup(group) })
+  }
+
+  /** Everybody leaves the group. */
+  async ungroup(group: Group): Promise<void> {
+    const ext = checkGroup(group)
+    return this.#send({ command: Command.UNGROUP }, false, () => ext)
+  }
+
+  // --- Sessions ----------------------------------------------------------------------------------------------------------------
+
+  /** Replaces the client's session. */
+  async setSession(clientId: string, session: Session): Promise<void> {
+    return this.#writeSession(checkClientId(clientId), checkSession(session), Command.SET_SESSION, 'replace')
+  }
+
+  /** Merges into the client's session: maps by key at every depth, lists by index, anything else replaces. */
+  async updateSession(clientId: string, session: Session): Promise<void> {
+    return this.#writeSession(checkClientId(clientId), checkSession(session), Command.UPDATE_SESSION, 'merge')
+  }
+
+  /** The client's session, {} if it has none, null if there is no such client. */
+  async getSession(clientId: string): Promise<Session | null> {
+    const order = { command: Command.GET_SESSION_BY_CLIENT_ID }
+    return this.#askAbout(checkClientId(clientId), order, (answer) => {
+      if (answer?.value == null) return null
+      return answer.value instanceof Uint8Array ? (msgpack.decode(answer.value) as Session) : {}
+    })
+  }
+
+  /** Client id → session, of everybody, or of a group. */
+  async getAllClientSessions(group?: Group): Promise<Map<string, Session>> {
+    if (group !== undefined) return this.getClientSessionsByGroup(group)
+    return this.#ask({ command: Command.GET_ALL_CLIENT_SESSIONS }, readSessions)
+  }
+
+  /** Client id → session. */
+  async getClientSessionsByGroup(group: Group): Promise<Map<string, Session>> {
+    return this.#ask({ command: Command.GET_CLIENT_SESSIONS_BY_GROUP, ext: checkGroup(group) }, readSessions)
+  }
+
+  // --- Who is online -----------------------------------------------------------------------------------------------------------
+
+  async isOnline(clientId: string): Promise<boolean> {
+    const order = { command: Command.IS_ONLINE }
+    return this.#askAbout(checkClientId(clientId), order, (answer) => readCount(answer) > 0)
+  }
+
+  /** Whether the uid has any client. */
+  async isUidOnline(uid: Uid): Promise<boolean> {
+    return (await this.getClientIdByUid(uid)).length > 0
+  }
+
+  /** Uid → whether it has any client. */
+  async isUidsOnline(uids: readonly Uid[]): Promise<Map<string, boolean>> {
+    const clients = await this.batchGetClientIdByUid(uids)
+    return new Map(Array.from(clients, ([uid, clientIds]) => [uid, clientIds.length > 0]))
+  }
+
+  async getAllClientIdCount(): Promise<number> {
+    return this.#ask({ command: Command.GET_CLIENT_COUNT_BY_GROUP }, sumOf)
+  }
+
+  /** The older name of `getAllClientIdCount`. */
+  async getAllClientCount(): Promise<number> {
+    return this.getAllClientIdCount()
+  }
+
+  async getClientIdCountByGroup(group: Group): Promise<number> {
+    return this.#ask({ command: Command.GET_CLIENT_COUNT_BY_GROUP, ext: checkGroup(group) }, sumOf)
+  }
+
+  /** The older name of `getClientIdCountByGroup`. */
+  async getClientCountByGroup(group: Group): Promise<number> {
+    return this.getClientIdCountByGroup(group)
+  }
+
+  /** Group → number of members; every asked group is there. */
+  async batchGetClientIdCountByGroup(groups: readonly Group[]): Promise<Map<string, number>> {
+    const names = groups.map(checkGroup)
+    const order = { command: Command.BATCH_GET_CLIENT_COUNT_BY_GROUP, ext: JSON.stringify(names) }
+    return this.#ask(order, (answers) => {
+      const counts = new Map(names.map((group) => [group, 0]))
+      for (const { value } of answers) {
+        for (const [group, count] of value as Map<string, number>) counts.set(group, (counts.get(group) ?? 0) + count)
+      }
+      return counts
+    })
+  }
+
+  async getAllClientIdList(): Promise<string[]> {
+    return this.#select([], {}, (rows) => rows.map(({ clientId }) => clientId))
+  }
+
+  async getClientIdListByGroup(group: Group): Promise<string[]> {
+    return this.#select([], { groups: [checkGroup(group)] }, (rows) => rows.map(({ clientId }) => clientId))
+  }
+
+  async getClientIdByUid(uid: Uid): Promise<string[]> {
+    const order = { command: Command.GET_CLIENT_ID_BY_UID, ext: checkUid(uid) }
+    return this.#ask(order, (answers) => answers.flatMap(({ gateway, value }) => clientIdsOf(gateway, value)))
+  }
+
+  /** Uid → client ids; every asked uid is there. */
+  async batchGetClientIdByUid(uids: readonly Uid[]): Promise<Map<string, string[]>> {
+    const names = uids.map(checkUid)
+    const order = { command: Command.BATCH_GET_CLIENT_ID_BY_UID, ext: JSON.stringify(names) }
+    return this.#ask(order, (answers) => {
+      const clients = new Map(names.map((uid) => [uid, [] as string[]]))
+      for (const { gateway, value } of answers) {
+        for (const [uid, ids] of value as Map<string, unknown>) clients.get(uid)?.push(...clientIdsOf(gateway, ids))
+      }
+      return clients
+    })
+  }
+
+  /** The client's uid, null if it has none or is not there. */
+  async getUidByClientId(clientId: string): Promise<string | null> {
+    const where = { connection_id: [connectionIdOf(checkClientId(clientId))] }
+    const order = { command: Command.SELECT, ext: JSON.stringify({ fields: ['uid'], where }) }
+    return this.#askAbout(clientId, order, (answer) => (answer && readRows([answer])[0]?.uid) ?? null)
+  }
+
+  /** The distinct uids of everybody. */
+  async getAllUidList(): Promise<string[]> {
+    return this.#select(['uid'], {}, (rows) => distinct(rows.map(({ uid }) => uid)))
+  }
+
+  async getAllUidCount(): Promise<number> {
+    return (await this.getAllUidList()).length
+  }
+
+  /** The distinct uids in a group. */
+  async getUidListByGroup(group: Group): Promise<string[]> {
+    return this.#select(['uid'], { groups: [checkGroup(group)] }, (rows) => distinct(rows.map(({ uid }) => uid)))
+  }
+
+  async getUidCountByGroup(group: Group): Promise<number> {
+    return (await this.getUidListByGroup(group)).length
+  }
+
+  /** The groups that have members. */
+  async getAllGroupIdList(): Promise<string[]> {
+    return this.#ask({ command: Command.GET_GROUP_ID_LIST }, (answers) =>
+      distinct(answers.flatMap(({ value }) => value as string[])),
+    )
+  }
+
+  /** Group → distinct uids of its members. */
+  async getAllGroupUidList(): Promise<Map<string, string[]>> {
+    const uids = await this.#listByGroup(['groups', 'uid'], ({ uid }) => uid)
+    return new Map(Array.from(uids, ([group, list]) => [group, distinct(list)]))
+  }
+
+  /** Group → number of distinct uids of its members. */
+  async getAllGroupUidCount(): Promise<Map<string, number>> {
+    return lengths(await this.getAllGroupUidList())
+  }
+
+  /** Group → client ids. */
+  async getAllGroupClientIdList(): Promise<Map<string, string[]>> {
+    return this.#listByGroup(['groups'], ({ clientId }) => clientId)
+  }
+
+  /** Group → number of clients. */
+  async getAllGroupClientIdCount(): Promise<Map<string, number>> {
+    return lengths(await this.getAllGroupClientIdList())
+  }
+
+  // --- How orders and questions go out -----------------------------------------------------------------------------------------
+  // What a call sends leaves in the caller's turn as soon as a gateway is known, so that calls take effect in the order in which
+  // they were made, awaited or not.
+
+  get #pool(): GatewayPool {
+    if (this.#workerPool !== undefined) return this.#workerPool
+    this.#ownPool ??= new GatewayPool({
+      ...this.#options,
+      persistent: false,
+      registerAddresses: [this.registerAddress].flat() as string[],
+      role: { kind: 'client' },
+    })
+    return this.#ownPool
+  }
+
+  #configure(change: GatewayClientOptions): void {
+    this.#options = { ...this.#options, ...change }
+    this.close()
+  }
+
+  #whenReady<T>(use: (pool: GatewayPool) => Promise<T>): Promise<T> {
+    const pool = this.#pool
+    const ready = pool.whenReady()
+    return ready === undefined ? use(pool) : ready.then(() => use(pool))
+  }
+
+  /** Sends to all gateways for which `extOf` has something. */
+  #send<Options extends RawOrOptions>(
+    order: Order,
+    options: Options | undefined,
+    extOf: (gateway: PooledGateway) => string | undefined,
+  ): Sent<Options> {
+    return this.#whenReady<unknown>((pool) => {
+      const orders: AddressedOrder[] = []
+      for (const gateway of pool.gateways) {
+        const ext = extOf(gateway)
+        if (ext !== undefined) orders.push({ ...order, gateway, ext })
+      }
+      return wantsReceipt(options) ? askForReceipt(pool, orders) : pool.tell(orders)
+    }) as Sent<Options>
+  }
+
+  /** Sends to the gateway of a client; one that is gone has no client to send to. */
+  #sendTo<Options extends RawOrOptions>(clientId: string, order: Order, options: Options | undefined): Sent<Options> {
+    return this.#whenReady<unknown>((pool) => {
+      const orders = addressedTo(pool, clientId, order)
+      return wantsReceipt(options) ? askForReceipt(pool, orders) : pool.tell(orders)
+    }) as Sent<Options>
+  }
+
+  #tell(clientId: string, order: Order): Promise<void> {
+    return this.#whenReady((pool) => pool.tell(addressedTo(pool, clientId, order)))
+  }
+
+  #end(clientId: string, order: Order): Promise<void> {
+    const current = currentClient.getStore()
+    if (current?.clientId === clientId) current.onClosing()
+    return this.#tell(clientId, order)
+  }
+
+  #writeSession(clientId: string, session: Session, command: number, kind: 'replace' | 'merge'): Promise<void> {
+    const order = { command, ext: msgpack.encode(session), flag: 0 }
+    const current = currentClient.getStore()
+    if (current?.clientId === clientId) {
+      current.onSessionWritten(kind, session)
+      order.flag = Flag.OWN_CHANGE
+    }
+    return this.#tell(clientId, order)
+  }
+
+  #ask<T>(order: Order, combine: (answers: Answer[]) => T): Promise<T> {
+    return this.#whenReady((pool) =>
+      askAndCombine(
+        pool,
+        Array.from(pool.gateways, (gateway) => ({ ...order, gateway })),
+        combine,
+      ),
+    )
+  }
+
+  #askAbout<T>(clientId: string, order: Order, read: (answer: Answer | undefined) => T): Promise<T> {
+    return this.#whenReady((pool) =>
+      askAndCombine(pool, addressedTo(pool, clientId, order), ([answer]) => read(answer)),
+    )
+  }
+
+  #select<T>(fields: Field[], where: object, combine: (rows: Row[]) => T): Promise<T> {
+    const ext = JSON.stringify({ fields, where })
+    return this.#ask({ command: Command.SELECT, ext }, (answers) => combine(readRows(answers)))
+  }
+
+  #listByGroup(fields: Field[], pick: (row: Row) => string | null): Promise<Map<string, string[]>> {
+    return this.#select(fields, {}, (rows) => {
+      const lists = new Map<string, string[]>()
+      for (const row of rows) {
+        const item = pick(row)
+        for (const group of row.groups) {
+          const list = lists.get(group) ?? []
+          if (item !== null) list.push(item)
+          lists.set(group, list)
+        }
+      }
+      return lists
+    })
+  }
+}
+
+/** The shared object of a program; in a BusinessWorker it uses the worker's own links. */
+export const Gateway = new GatewayClient()
+
+function wantsReceipt(options: RawOrOptions | undefined): boolean {
+  return typeof options === 'object' && options.receipt === true
+}
+
+function currentClientId(): string {
+  const clientId = currentClient.getStore()?.clientId
+  if (clientId === undefined) {
+    throw new GatewayWorkerError('NO_CURRENT_CLIENT', 'there is no current client outside an Events handler')
+  }
+  return clientId
+}
+
+function addressedTo(pool: GatewayPool, clientId: string, order: Order): AddressedOrder[] {
+  const gateway = pool.gatewayOf(clientId)
+  return gateway === undefined ? [] : [{ ...order, gateway, connectionId: connectionIdOf(clientId) }]
+}
+
+/** The connection ids of those clients that the gateway holds, as PHP sends them (id → id); null if there are none. */
+function idsOn(gateway: PooledGateway, clientIds: readonly string[]): Record<number, number> | null {
+  const ids = clientIds.filter((clientId) => clientId.startsWith(gateway.key)).map(connectionIdOf)
+  return ids.length === 0 ? null : Object.fromEntries(ids.map((id) => [id, id]))
+}
+
+async function askForReceipt(pool: GatewayPool, orders: AddressedOrder[]): Promise<Receipt> {
+  const { answers, unanswered } = await pool.ask(orders)
+  const receipt: Receipt = { delivered: 0, slow: 0, unanswered: [...unanswered.keys()] }
+  for (const { value } of answers) {
+    const [taken, slow] = value as [number, number]
+    receipt.delivered += taken
+    receipt.slow += slow
+  }
+  return receipt
+}
+
+async function askAndCombine<T>(
+  pool: GatewayPool,
+  orders: AddressedOrder[],
+  combine: (answers: Answer[]) => T,
+): Promise<T> {
+  const { answers, unanswered } = await pool.ask(orders)
+  const result = combine(answers)
+  if (unanswered.size > 0) throw new GatewayUnavailableError(unanswered, result)
+  return result
+}

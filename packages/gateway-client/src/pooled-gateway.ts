@@ -1,0 +1,105 @@
+import {
+  Dialer,
+  GatewayWorkerError,
+  gatewayKey,
+  type Hello,
+  type Link,
+  type LinkHandler,
+  type Log,
+} from '@gatewayworker/protocol'
+
+export interface PooledGatewayOptions {
+  bufferSizeBytes?: number
+  hello: Hello
+  log: Log
+  /** Called when the link is down, after `link` was cleared. */
+  onDown(gateway: PooledGateway): void
+  /** Called at each new link; gets everything that comes on it. `peerInstance` changes when the gateway was restarted. */
+  onUp(gateway: PooledGateway, link: Link, peerInstance: string): LinkHandler
+  persistent: boolean
+}
+
+interface Waiter {
+  resolve(link: Link | undefined): void
+  reject(error: GatewayWorkerError): void
+}
+
+/** One gateway and the link to it, which is dialled again whenever it breaks. */
+export class PooledGateway {
+  /** "IPv4:LAN port" as the register tells it. */
+  readonly address: string
+  /** What all client ids of this gateway begin with. */
+  readonly key: string
+  /** The link while it is up. */
+  link: Link | undefined
+  readonly #dialer: Dialer
+  #downSince = performance.now()
+  #lastError: GatewayWorkerError | undefined
+  #waiters = new Set<Waiter>()
+
+  /** Throws a TypeError if the address is no "IPv4:port". */
+  constructor(address: string, options: PooledGatewayOptions) {
+    const { log, onDown, onUp } = options
+    this.address = address
+    this.key = gatewayKey(address)
+    const [host = '', port] = address.split(':')
+    this.#dialer = new Dialer({
+      ...options,
+      host,
+      port: Number(port),
+      onUp: (link, peerInstance) => {
+        const handler = onUp(this, link, peerInstance)
+        this.link = link
+        for (const waiter of this.#waiters) waiter.resolve(link)
+        return handler
+      },
+      onDown: (error, retryMs) => {
+        const wasUp = this.link !== undefined
+        if (wasUp) this.#downSince = performance.now()
+        const isNews = wasUp || this.#lastError?.code !== error.code
+        if (isNews) log.warn({ gateway: address, code: error.code, retryMs }, `no link to a gateway: ${error.message}`)
+        this.#lastError = error
+        this.link = undefined
+        onDown(this)
+      },
+    })
+  }
+
+  /**
+   * The link, now or as soon as it is up; nothing if the gateway leaves the cluster meanwhile. Rejects with the reason
+   * when the link has been down for `deadlineMs`: who comes later than that does not wait at all.
+   */
+  whenUp(deadlineMs: number): Promise<Link | undefined> {
+    if (this.link !== undefined) return Promise.resolve(this.link)
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        resolve: (link) => {
+          this.#forget(waiter, timer)
+          resolve(link)
+        },
+        reject: (error) => {
+          this.#forget(waiter, timer)
+          reject(error)
+        },
+      }
+      const leftMs = Math.max(0, this.#downSince + deadlineMs - performance.now())
+      const timer = setTimeout(() => waiter.reject(this.#reason), leftMs)
+      this.#waiters.add(waiter)
+    })
+  }
+
+  /** Ends the link after its output, for good. */
+  close(): void {
+    this.#dialer.close()
+    for (const waiter of this.#waiters) waiter.resolve(undefined)
+  }
+
+  get #reason(): GatewayWorkerError {
+    return this.#lastError ?? new GatewayWorkerError('HELLO_TIMEOUT', `${this.address} has not answered yet`)
+  }
+
+  #forget(waiter: Waiter, timer: NodeJS.Timeout): void {
+    clearTimeout(timer)
+    this.#waiters.delete(waiter)
+  }
+}

@@ -1,0 +1,15 @@
+/** The codes with which a gateway closes a WebSocket on its own account, each with what the page should do. */
+export const CloseCode = {
+  /** Gateway.closeClient: the application ended it; do not reconnect unless the application says so. */
+  CLOSED: 1000,
+  /** The gateway stops: reconnect, another one is there or will be. */
+  GATEWAY_STOPS: 1001,
+  /** onWebSocketConnect refused the client: reconnect only with other credentials. */
+  REFUSED: 1008,
+  /** No worker came in time: try again later, with growing pauses. */
+  NO_WORKER: 1013,
+  /** Too much waited for this client: reconnect and fetch what was missed; find out why it reads so slowly. */
+  TOO_SLOW: 4001,
+} as const
+
+export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]

@@ -1,0 +1,203 @@
+import {
+  Command,
+  type CommandToGateway,
+  Flag,
+  type Frame,
+  GatewayWorkerError,
+  type Link,
+  type Log,
+} from '@gatewayworker/protocol'
+import { type ClientConnection, PauseReason } from './client-connection.ts'
+import { CloseCode } from './close-codes.ts'
+import type { Hub } from './hub.ts'
+import { OutgoingMessage } from './message.ts'
+import { isNobody, memberOf, readConnectionIds, readExcludedIds, readJson, readTexts } from './parameters.ts'
+import { countByGroup, select, sessionsOf } from './queries.ts'
+import { mergeSession, patchSession, type StoredSession, storeSession } from './session.ts'
+import type { WorkerPool } from './worker-pool.ts'
+
+/** What commands act on. */
+export interface CommandSurroundings {
+  readonly hub: Hub<ClientConnection>
+  readonly log: Log
+  readonly workers: WorkerPool
+}
+
+/** Carries a command out. What it returns is the answer, if the sender asked for one. */
+type Handler = (around: CommandSurroundings, frame: Frame, link: Link) => unknown
+
+/** The answer to a send: how many clients took the message, and how many were too slow to. */
+type Receipt = [taken: number, slow: number]
+
+const handlers = {
+  [Command.SEND_TO_ONE]: ({ hub }, frame) => {
+    const client = hub.get(frame.connectionId)
+    return client === undefined ? [0, 0] : sendTo([client], readMessage(frame))
+  },
+
+  [Command.SEND_TO_ALL]: ({ hub }, frame) => {
+    const message = readMessage(frame)
+    const audience = readJson(frame)
+    const chosen = memberOf(audience, 'connections')
+    if (chosen === undefined) return sendTo(hub.members(), message, readExcludedIds(memberOf(audience, 'exclude')))
+    return sendTo(membersOf(hub, new Set(readConnectionIds(chosen))), message)
+  },
+
+  [Command.SEND_TO_UID]: ({ hub }, frame) => {
+    const message = readMessage(frame)
+    return addUp(readTexts(readJson(frame)).map((uid) => sendTo(hub.membersOfUid(uid), message)))
+  },
+
+  [Command.SEND_TO_GROUP]: ({ hub }, frame) => {
+    const message = readMessage(frame)
+    const audience = readJson(frame)
+    const excluded = readExcludedIds(memberOf(audience, 'exclude'))
+    const groups = readTexts(memberOf(audience, 'group'))
+    return addUp(groups.map((group) => sendTo(hub.membersOfGroup(group), message, excluded)))
+  },
+
+  [Command.KICK]: ({ hub }, frame) => {
+    const client = hub.get(frame.connectionId)
+    if (frame.bodyLength > 0) client?.send(readMessage(frame))
+    client?.close(CloseCode.CLOSED, '')
+  },
+
+  [Command.DESTROY]: ({ hub }, frame) => hub.get(frame.connectionId)?.destroy(),
+
+  [Command.REFUSE_CLIENT]: ({ hub }, frame) => {
+    hub.get(frame.connectionId)?.close(CloseCode.REFUSED, 'refused')
+  },
+
+  [Command.PAUSE_CLIENT]: (around, frame, link) => {
+    servedBy(around, frame, link)?.pauseReading(PauseReason.WORKER_ASKED)
+  },
+
+  [Command.RESUME_CLIENT]: (around, frame, link) => {
+    servedBy(around, frame, link)?.resumeReading(PauseReason.WORKER_ASKED)
+  },
+
+  [Command.SET_SESSION]: (around, frame, link) => changeSession(around, frame, link, (_old, ext) => storeSession(ext)),
+  [Command.UPDATE_SESSION]: (around, frame, link) => changeSession(around, frame, link, mergeSession),
+  [Command.PATCH_SESSION]: (around, frame, link) => changeSession(around, frame, link, patchSession),
+
+  [Command.BIND_UID]: ({ hub }, frame) => {
+    const client = hub.get(frame.connectionId)
+    const uid = frame.extText
+    if (client !== undefined && !isNobody(uid)) hub.bind(client, uid)
+  },
+
+  [Command.UNBIND_UID]: ({ hub }, frame) => {
+    const client = hub.get(frame.connectionId)
+    if (client !== undefined) hub.unbind(client)
+  },
+
+  [Command.JOIN_GROUP]: ({ hub }, frame) => {
+    const client = hub.get(frame.connectionId)
+    const group = frame.extText
+    if (client !== undefined && !isNobody(group)) hub.join(client, group)
+  },
+
+  [Command.LEAVE_GROUP]: ({ hub }, frame) => {
+    const client = hub.get(frame.connectionId)
+    if (client !== undefined) hub.leave(client, frame.extText)
+  },
+
+  [Command.UNGROUP]: ({ hub }, frame) => hub.ungroup(frame.extText),
+
+  [Command.IS_ONLINE]: ({ hub }, frame) => (hub.get(frame.connectionId) === undefined ? 0 : 1),
+
+  [Command.GET_SESSION_BY_CLIENT_ID]: ({ hub }, frame) => {
+    const client = hub.get(frame.connectionId)
+    return client === undefined ? null : (client.session?.bytes ?? {})
+  },
+
+  [Command.GET_ALL_CLIENT_SESSIONS]: ({ hub }) => sessionsOf(hub.members()),
+  [Command.GET_CLIENT_SESSIONS_BY_GROUP]: ({ hub }, frame) => sessionsOf(hub.membersOfGroup(frame.extText)),
+
+  [Command.GET_CLIENT_ID_BY_UID]: ({ hub }, frame) => connectionIds(hub.membersOfUid(frame.extText)),
+
+  [Command.BATCH_GET_CLIENT_ID_BY_UID]: ({ hub }, frame) =>
+    new Map(readTexts(readJson(frame)).map((uid) => [uid, connectionIds(hub.membersOfUid(uid))])),
+
+  [Command.GET_CLIENT_COUNT_BY_GROUP]: ({ hub }, frame) =>
+    frame.extLength === 0 ? hub.size : hub.membersOfGroup(frame.extText).size,
+
+  [Command.BATCH_GET_CLIENT_COUNT_BY_GROUP]: ({ hub }, frame) => countByGroup(hub, readTexts(readJson(frame))),
+
+  [Command.GET_GROUP_ID_LIST]: ({ hub }) => [...hub.groups()],
+
+  [Command.SELECT]: ({ hub }, frame) => select(hub, readJson(frame)),
+} satisfies Record<CommandToGateway, Handler>
+
+/**
+ * Carries out what a frame from a worker or backend says, and answers it if it asks. An unknown command is ignored, as PHP does;
+ * one that fails is answered with its error, or logged if nobody waits for an answer.
+ */
+export function carryOut(around: CommandSurroundings, frame: Frame, link: Link): void {
+  const handler: Handler | undefined = handlers[frame.command as CommandToGateway]
+  try {
+    if (handler === undefined) throw new GatewayWorkerError('BAD_PARAMETERS', `command ${frame.command} is unknown`)
+    const answer = handler(around, frame, link)
+    if (frame.id !== 0) link.answer(frame.id, answer ?? null)
+  } catch (error) {
+    const known = error instanceof GatewayWorkerError
+    const log = known ? around.log.warn : around.log.error
+    log.call(around.log, { peer: link.peer, command: frame.command, err: error }, 'a command could not be carried out')
+    if (frame.id !== 0)
+      link.answerError(frame.id, known ? error : new GatewayWorkerError('ANSWER_FAILED', String(error)))
+  }
+}
+
+function readMessage(frame: Frame): OutgoingMessage {
+  const { flag } = frame
+  return new OutgoingMessage(frame.body, (flag & Flag.BINARY) !== 0, (flag & Flag.RAW) !== 0)
+}
+
+const NOBODY: ReadonlySet<number> = new Set()
+
+function sendTo(clients: Iterable<ClientConnection>, message: OutgoingMessage, excluded = NOBODY): Receipt {
+  let taken = 0
+  let slow = 0
+  for (const client of clients) {
+    if (excluded.size > 0 && excluded.has(client.connectionId)) continue
+    if (client.send(message)) taken += 1
+    else slow += 1
+  }
+  return [taken, slow]
+}
+
+function addUp(receipts: Receipt[]): Receipt {
+  return receipts.reduce((sum, receipt) => [sum[0] + receipt[0], sum[1] + receipt[1]], [0, 0])
+}
+
+function* membersOf(hub: Hub<ClientConnection>, ids: Iterable<number>): Iterable<ClientConnection> {
+  for (const id of ids) {
+    const client = hub.get(id)
+    if (client !== undefined) yield client
+  }
+}
+
+function servedBy({ hub }: CommandSurroundings, frame: Frame, link: Link): ClientConnection | undefined {
+  const client = hub.get(frame.connectionId)
+  return client?.worker?.link === link ? client : undefined
+}
+
+function changeSession(
+  { hub, workers }: CommandSurroundings,
+  frame: Frame,
+  link: Link,
+  change: (old: StoredSession | undefined, ext: Buffer) => StoredSession,
+): void {
+  const client = hub.get(frame.connectionId)
+  if (client === undefined) return
+  try {
+    client.session = change(client.session, frame.ext)
+  } finally {
+    // Also if it failed: whoever made the change waits to hear what the session is now.
+    workers.tellSession(client, link, frame.flag & Flag.OWN_CHANGE)
+  }
+}
+
+function connectionIds(clients: Iterable<ClientConnection>): number[] {
+  return Array.from(clients, (client) => client.connectionId)
+}

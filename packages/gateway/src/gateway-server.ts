@@ -1,0 +1,208 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import {
+  Command,
+  createInstanceId,
+  encodeClientId,
+  Flag,
+  gatewayKey,
+  type Hello,
+  type Link,
+  type LinkHandler,
+  LinkListener,
+  type Log,
+  msgpack,
+} from '@gatewayworker/protocol'
+import { RegisterAnnouncer } from '@gatewayworker/register'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { ClientConnection, type ClientCounters, type ClientSurroundings } from './client-connection.ts'
+import { CloseCode } from './close-codes.ts'
+import { type CommandSurroundings, carryOut } from './commands.ts'
+import { readHandshake, readOrigin } from './handshake.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { Hub } from './hub.ts'
+import { OutgoingMessage } from './message.ts'
+import { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
+import { Outbox } from './outbox.ts'
+import { BUILT_IN_ROUTERS } from './router.ts'
+import { WorkerPool } from './worker-pool.ts'
+
+/** A handshake must be complete in this time, in milliseconds. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+/** How long a client may take to answer a close frame before it is cut off, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 2_000
+const LAST_WORDS_MS = 1_000
+
+/**
+ * A gateway process: holds clients, hands their events to workers, and obeys what workers and backends say about them.
+ *
+ * ```
+ * start: LAN port listens ─▶ client port listens ─▶ announced at every register
+ * stop:  withdrawn ─▶ clients closed (1001), their ON_CLOSE sent ─▶ links flushed and ended
+ * ```
+ */
+export class GatewayServer {
+  /** What happened to clients since the start. */
+  readonly counters: ClientCounters = { droppedMessages: 0, slowClients: 0 }
+  readonly #around: CommandSurroundings & ClientSurroundings
+  readonly #heartbeat: Heartbeat<ClientConnection>
+  readonly #http: Server
+  readonly #hub = new Hub<ClientConnection>()
+  readonly #listener: LinkListener
+  readonly #log: Log
+  readonly #options: typeof GATEWAY_DEFAULTS & GatewayServerOptions
+  readonly #webSockets: WebSocketServer
+  readonly #workers: WorkerPool
+  #announcer: RegisterAnnouncer | undefined
+  #gatewayKey = ''
+  #lanAddress = ''
+
+  constructor(options: GatewayServerOptions) {
+    const settings = { ...GATEWAY_DEFAULTS, ...withoutUndefined(options) } as typeof GATEWAY_DEFAULTS &
+      GatewayServerOptions
+    const { compression, lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS, secretKey } = settings
+    const router: GatewayServerOptions['router'] = settings.router
+    this.#options = settings
+    this.#log = log
+    this.#workers = new WorkerPool({
+      log,
+      noWorkerTimeoutMs: settings.noWorkerTimeoutMs,
+      router: typeof router === 'function' ? router : BUILT_IN_ROUTERS[router],
+    })
+    this.#around = {
+      bufferSizeBytes: settings.sendToClientBufferSizeBytes,
+      counters: this.counters,
+      hub: this.#hub,
+      log,
+      onLeave: this.#onClientLeave,
+      outbox: new Outbox(),
+      slowClientPolicy: settings.slowClientPolicy,
+      workers: this.#workers,
+    }
+    this.#listener = new LinkListener({
+      bufferSizeBytes: settings.sendToWorkerBufferSizeBytes,
+      host: lanHost ?? lanIp,
+      instance: createInstanceId(),
+      log,
+      onLink: this.#onLink,
+      port: lanPort,
+      secretKey,
+    })
+    this.#http = createServer({ headersTimeout: HANDSHAKE_TIMEOUT_MS, requestTimeout: HANDSHAKE_TIMEOUT_MS })
+    this.#http.on('request', (_request, response) => response.writeHead(426, { connection: 'close' }).end())
+    this.#http.on('upgrade', this.#onUpgrade)
+    this.#webSockets = new WebSocketServer({
+      clientTracking: false,
+      // @ts-expect-error the option is younger than its types
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      maxPayload: maxPayloadBytes,
+      noServer: true,
+      perMessageDeflate: compression,
+    })
+    const ping = new OutgoingMessage(Buffer.from(pingData), false, false)
+    this.#heartbeat = new Heartbeat({
+      clients: () => this.#hub.members(),
+      ping: pingData === '' ? undefined : (client) => client.send(ping),
+      pingIntervalS,
+      pingNotResponseLimit: settings.pingNotResponseLimit,
+    })
+  }
+
+  /** Where clients connect. */
+  get address(): { host: string; port: number } {
+    const { address, port } = this.#http.address() as AddressInfo
+    return { host: address, port }
+  }
+
+  get clientCount(): number {
+    return this.#hub.size
+  }
+
+  /** The announced "IPv4:port". */
+  get lanAddress(): string {
+    return this.#lanAddress
+  }
+
+  /** Listens and announces itself. Rejects with the system's error if a port cannot be had. */
+  async start(): Promise<void> {
+    const { clientHost, clientPort, lanIp, log, registerAddresses, secretKey } = this.#options
+    const { port } = await this.#listener.listen()
+    this.#lanAddress = `${lanIp}:${port}`
+    this.#gatewayKey = gatewayKey(this.#lanAddress)
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once('error', reject)
+      this.#http.listen({ host: clientHost, port: clientPort }, () => {
+        this.#http.off('error', reject)
+        resolve()
+      })
+    })
+    this.#announcer = new RegisterAnnouncer(this.#lanAddress, { log, registerAddresses, secretKey })
+    this.#heartbeat.start()
+  }
+
+  /** Says goodbye to every client, lets the workers know, and ends. */
+  async stop(): Promise<void> {
+    this.#announcer?.close()
+    this.#heartbeat.stop()
+    this.#http.close()
+    for (const client of [...this.#hub.members()]) client.close(CloseCode.GATEWAY_STOPS, 'gateway stops')
+    await this.#listener.close()
+    // Whoever has not answered the close frame by now is cut off.
+    setTimeout(() => this.#http.closeAllConnections(), LAST_WORDS_MS).unref()
+  }
+
+  readonly #onLink = (link: Link, hello: Hello): LinkHandler => {
+    if (hello.role.kind === 'client') return { onFrame: this.#onFrame }
+    const worker = this.#workers.add(link, hello)
+    return {
+      onFrame: this.#onFrame,
+      onFull: () => this.#workers.onFull(worker),
+      onDrain: () => this.#workers.onDrain(worker),
+      onClose: () => this.#workers.remove(worker),
+    }
+  }
+
+  readonly #onFrame: LinkHandler['onFrame'] = (frame, link) => carryOut(this.#around, frame, link)
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    socket.on('error', (err) => this.#log.debug({ err }, 'a client connection broke'))
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#onClientConnect(webSocket, socket as Socket, request)
+    })
+  }
+
+  #onClientConnect(webSocket: WebSocket, socket: Socket, request: IncomingMessage): void {
+    const connectionId = this.#hub.takeConnectionId()
+    const origin = readOrigin(request)
+    const clientId = encodeClientId(this.#gatewayKey, connectionId)
+    const client = new ClientConnection(connectionId, clientId, webSocket, socket, origin, this.#around)
+    socket.setNoDelay(true)
+    this.#hub.add(client)
+    const onAlive = () => {
+      client.silentChecks = -1
+    }
+    webSocket.on('message', (data, isBinary) => this.#onClientMessage(client, data as Buffer, isBinary))
+    webSocket.on('ping', onAlive)
+    webSocket.on('pong', onAlive)
+    webSocket.on('error', (err) => this.#log.debug({ clientId, err }, 'a client broke the WebSocket protocol'))
+    webSocket.on('close', () => client.leave())
+    this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
+    this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, msgpack.encode(readHandshake(request, origin)))
+  }
+
+  #onClientMessage(client: ClientConnection, data: Buffer, isBinary: boolean): void {
+    if (client.hasLeft) return
+    client.silentChecks = -1
+    this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, data)
+  }
+
+  readonly #onClientLeave = (client: ClientConnection): void => {
+    this.#hub.remove(client)
+    this.#workers.deliverClose(client)
+  }
+}
+
+function withoutUndefined<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
+}

@@ -1,0 +1,53 @@
+import type { IncomingMessage } from 'node:http'
+import type { ClientOrigin } from './client-connection.ts'
+
+/** The handshake as PHP's onWebSocketConnect gets it (wire.md section 3, ON_WEBSOCKET_CONNECT). */
+export interface Handshake {
+  cookie: Record<string, string>
+  get: Record<string, string>
+  server: Record<string, string | number>
+}
+
+/** Where the request comes from; an IPv4 address mapped into IPv6 is told as IPv4. */
+export function readOrigin(request: IncomingMessage): ClientOrigin {
+  const { localPort = 0, remoteAddress = '', remotePort = 0 } = request.socket
+  return { gatewayPort: localPort, remoteAddress: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), remotePort }
+}
+
+/** What the handshake says, named as PHP names it. */
+export function readHandshake(request: IncomingMessage, origin: ClientOrigin): Handshake {
+  const { headers, httpVersion, method = 'GET', url = '/' } = request
+  const query = url.includes('?') ? url.slice(url.indexOf('?') + 1) : ''
+  const server: Handshake['server'] = {
+    QUERY_STRING: query,
+    REQUEST_METHOD: method,
+    REQUEST_URI: url,
+    SERVER_PROTOCOL: `HTTP/${httpVersion}`,
+    SERVER_NAME: (headers.host ?? '').replace(/:\d+$/, ''),
+    CONTENT_TYPE: headers['content-type'] ?? '',
+    REMOTE_ADDR: origin.remoteAddress,
+    REMOTE_PORT: origin.remotePort,
+    SERVER_PORT: origin.gatewayPort,
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    server[`HTTP_${name.toUpperCase().replaceAll('-', '_')}`] = String(value ?? '')
+  }
+  return { get: Object.fromEntries(new URLSearchParams(query)), server, cookie: readCookies(headers.cookie) }
+}
+
+function readCookies(header = ''): Record<string, string> {
+  const cookies: [string, string][] = []
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals > 0) cookies.push([pair.slice(0, equals).trim(), decodeCookie(pair.slice(equals + 1).trim())])
+  }
+  return Object.fromEntries(cookies)
+}
+
+function decodeCookie(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}

@@ -1,0 +1,56 @@
+import { type Log, silentLog } from '@gatewayworker/protocol'
+import type { Router } from './router.ts'
+
+/** What a gateway process can be told; everything but the register addresses has a default. */
+export interface GatewayServerOptions {
+  clientHost?: string
+  /** 0 for any free one; processes of one node:cluster share it. */
+  clientPort?: number
+  /** permessage-deflate: saves traffic, costs memory and most of the broadcast speed. */
+  compression?: boolean
+  /** Where the LAN port listens, if not at `lanIp`: for containers and NAT. */
+  lanHost?: string
+  /** The IPv4 address under which workers and backends reach this gateway; part of every client id. */
+  lanIp?: string
+  /** 0 for any free one. */
+  lanPort?: number
+  log?: Log
+  /** The longest message a client may send, in bytes. */
+  maxPayloadBytes?: number
+  /** How long a client waits for a worker before it is closed with 1013. */
+  noWorkerTimeoutMs?: number
+  /** What a quiet client is sent; '' for nothing. */
+  pingData?: string
+  /** Seconds between heartbeats; 0 for none. */
+  pingIntervalS?: number
+  /** How many intervals a client may be silent; 0 for any number. */
+  pingNotResponseLimit?: number
+  registerAddresses: readonly string[]
+  router?: 'least-connections' | 'random' | Router
+  secretKey?: string
+  /** Output that may wait for one client, in bytes. */
+  sendToClientBufferSizeBytes?: number
+  /** Output that may wait for one worker, in bytes; from there on its clients are not read. */
+  sendToWorkerBufferSizeBytes?: number
+  /** What happens to a client whose output waits beyond its buffer size: it is closed, or what does not fit is dropped. */
+  slowClientPolicy?: 'close' | 'drop'
+}
+
+export const GATEWAY_DEFAULTS = {
+  clientHost: '0.0.0.0',
+  clientPort: 7272,
+  compression: false,
+  lanIp: '127.0.0.1',
+  lanPort: 0,
+  log: silentLog as Log,
+  maxPayloadBytes: 1024 * 1024,
+  noWorkerTimeoutMs: 5_000,
+  pingData: '',
+  pingIntervalS: 0,
+  pingNotResponseLimit: 0,
+  router: 'least-connections',
+  secretKey: '',
+  sendToClientBufferSizeBytes: 1_024_000,
+  sendToWorkerBufferSizeBytes: 10_240_000,
+  slowClientPolicy: 'close',
+} as const satisfies Omit<GatewayServerOptions, 'registerAddresses'>

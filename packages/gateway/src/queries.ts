@@ -1,0 +1,44 @@
+import { EMPTY } from '@gatewayworker/protocol'
+import type { ClientConnection } from './client-connection.ts'
+import type { Hub } from './hub.ts'
+import { memberOf, readConnectionIds, readTexts } from './parameters.ts'
+
+/** What SELECT can tell of a client. */
+const FIELDS: Record<string, (client: ClientConnection) => unknown> = {
+  groups: (client) => new Map(Array.from(client.groups ?? [], (group) => [group, group])),
+  session: (client) => client.session?.bytes ?? EMPTY,
+  uid: (client) => client.uid ?? null,
+}
+
+/** Connection id → session bytes, empty if there is none. */
+export function sessionsOf(clients: Iterable<ClientConnection>): Map<number, Buffer> {
+  return new Map(Array.from(clients, (client) => [client.connectionId, client.session?.bytes ?? EMPTY]))
+}
+
+export function countByGroup(hub: Hub<ClientConnection>, groups: string[]): Map<string, number> {
+  return new Map(groups.map((group) => [group, hub.membersOfGroup(group).size]))
+}
+
+/** SELECT {fields, where}: connection id → field → value, of every client that any key of `where` names, or of all without one. */
+export function select(hub: Hub<ClientConnection>, query: unknown): Map<number, Map<string, unknown>> {
+  const fields = readTexts(memberOf(query, 'fields')).filter((field) => Object.hasOwn(FIELDS, field))
+  const rows = new Map<number, Map<string, unknown>>()
+  for (const client of chosen(hub, memberOf(query, 'where'))) {
+    if (rows.has(client.connectionId)) continue
+    rows.set(client.connectionId, new Map(fields.map((field) => [field, FIELDS[field]!(client)])))
+  }
+  return rows
+}
+
+function* chosen(hub: Hub<ClientConnection>, where: unknown): Iterable<ClientConnection> {
+  if (typeof where !== 'object' || where === null || Object.keys(where).length === 0) {
+    yield* hub.members()
+    return
+  }
+  for (const group of readTexts(memberOf(where, 'groups'))) yield* hub.membersOfGroup(group)
+  for (const uid of readTexts(memberOf(where, 'uid'))) yield* hub.membersOfUid(uid)
+  for (const id of readConnectionIds(memberOf(where, 'connection_id'))) {
+    const client = hub.get(id)
+    if (client !== undefined) yield client
+  }
+}

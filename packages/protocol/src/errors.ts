@@ -1,0 +1,51 @@
+/** Every error code of the project, each with what to do about it. The README lists the same codes, and a test compares. */
+export const ERROR_ADVICE = {
+  ANSWER_FAILED: 'The gateway could not carry out the question; its log says why.',
+  BAD_CLIENT_ID: 'Pass the client id exactly as onConnect or the page received it: 20 hexadecimal digits.',
+  BAD_GROUP: "Pass a group name that is not empty and not '0': PHP peers take those for no group at all.",
+  BAD_HELLO: 'Something that is not a GatewayWorker process connects to this port, or one of another version.',
+  BAD_PARAMETERS: 'The peer sent a command with parameters that make no sense; upgrade whichever side is older.',
+  BAD_SESSION: 'A session is a plain object of values that msgpack can hold.',
+  BAD_UID: "Pass a uid that is not empty and not '0': PHP peers take those for no uid at all.",
+  BAD_VALUE: 'A msgpack body is damaged; upgrade whichever side is older.',
+  CLIENT_CLOSED: 'This GatewayClient was closed; make a new one.',
+  FRAME_MALFORMED: 'The header contradicts itself; something that is not a GatewayWorker process writes to this port.',
+  FRAME_TOO_LONG: 'Send smaller messages, or raise the frame ceiling on both sides.',
+  FRAME_TOO_SHORT:
+    'A frame is at least 28 bytes long; something that is not a GatewayWorker process writes to this port.',
+  GATEWAY_UNAVAILABLE:
+    'Not every gateway answered: `missing` names them, `partial` is what the others said. Check that their LAN ports can be reached from here.',
+  HELLO_TIMEOUT:
+    'The peer took the connection and did not say who it is; check that the address is a LAN port and not the client port.',
+  LINK_CLOSED: 'The connection to the peer ended; it is dialled again by itself.',
+  LINK_TIMED_OUT: 'Nothing was heard from the peer for three keep-alive intervals: its host is gone, cut off or stuck.',
+  NO_CURRENT_CLIENT: 'The …CurrentClient methods work only below an Events handler; elsewhere pass a client id.',
+  NO_GATEWAY: 'The register knows no gateway: start one, and check that it has the same register address and secret.',
+  NO_REGISTER: 'No register answered: check its address, the firewall, and that the secret is the same.',
+  QUESTION_TIMED_OUT: 'The gateway did not answer in time: it is overloaded or cut off.',
+  WRONG_SECRET: 'Give the same --secret-key to the register, the gateways, the workers and the backends.',
+} as const
+
+/** A stable name of what went wrong; programs compare this, never the message. */
+export type ErrorCode = keyof typeof ERROR_ADVICE
+
+/** The one class of error that the project throws or rejects with on purpose. */
+export class GatewayWorkerError extends Error {
+  override readonly name: string = 'GatewayWorkerError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+
+  /** What to do about it, in a sentence. */
+  get advice(): string {
+    return ERROR_ADVICE[this.code]
+  }
+}
+
+/** Whether a value that came from outside is one of the codes. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERROR_ADVICE, value)
+}

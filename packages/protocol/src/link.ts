@@ -1,0 +1,335 @@
+import type { Socket } from 'node:net'
+import { msgpack } from './codec.ts'
+import { Flag, LinkCommand } from './commands.ts'
+import { GatewayWorkerError } from './errors.ts'
+import { DEFAULT_MAX_FRAME_BYTES, EMPTY, type Frame, HEADER_BYTES, payloadBytes, writeFrame } from './frame.ts'
+import { type Log, silentLog } from './log.ts'
+import { FrameParser } from './parser.ts'
+import { encodeError, Questions } from './questions.ts'
+
+/** Who is told what happens on a link. May be exchanged at any time, as when a dialer has proved who it is. */
+export interface LinkHandler {
+  /** A frame that is not about the link itself. It is a view: copy what is kept. */
+  onFrame(frame: Frame, link: Link): void
+  /** Once, when nothing comes or goes any more; `error` says why, and is missing if a side just ended it. */
+  onClose?(link: Link, error: GatewayWorkerError | undefined): void
+  /** There is room again after the link was full. */
+  onDrain?(link: Link): void
+  /** The output that waits has reached `bufferSizeBytes`. */
+  onFull?(link: Link): void
+}
+
+export interface LinkOptions {
+  /** Waiting output, in bytes, from which on the link counts as full. Default 10 240 000. */
+  bufferSizeBytes?: number
+  /** How often a silent link says PING; three silent intervals of the peer end the link. Default 15 000. */
+  keepAliveMs?: number
+  log?: Log
+  /** Default 10 MiB. */
+  maxFrameBytes?: number
+  /** Whether an idle link keeps this process running. Default true. */
+  persistent?: boolean
+}
+
+const DEFAULT_BUFFER_SIZE_BYTES = 10_240_000
+const DEFAULT_KEEP_ALIVE_MS = 15_000
+const SILENT_INTERVALS = 3
+const LAST_WORDS_TIMEOUT_MS = 2_000
+const PAGE_BYTES = 64 * 1024
+/** An answer is cut into pieces of this size, so that a long one neither meets the frame ceiling nor holds up others. */
+const ANSWER_PIECE_BYTES = 512 * 1024
+
+/**
+ * One TCP connection between two processes: frames in, frames out, questions and their answers, keep-alive.
+ *
+ * The only door for bytes between processes. Frames are written into a page of memory and leave with one write at the end of the
+ * turn of the event loop; the page is used again at once if the kernel took it all.
+ */
+export class Link {
+  handler: LinkHandler
+  readonly bufferSizeBytes: number
+  /** "host:port" of the other side, for logs. */
+  readonly peer: string
+  readonly #keepAlive: NodeJS.Timeout
+  readonly #log: Log
+  readonly #parser: FrameParser
+  readonly #persistent: boolean
+  readonly #questions = new Questions()
+  readonly #socket: Socket
+  #drainWaiters: (() => void)[] = []
+  #error: GatewayWorkerError | undefined
+  #flushScheduled = false
+  #fullPages: Buffer[] = []
+  #fullPagesBytes = 0
+  #hasHeard = false
+  #hasSaid = false
+  #isClosed = false
+  #isEnding = false
+  #isFull = false
+  #page = Buffer.allocUnsafeSlow(PAGE_BYTES)
+  #pageUsed = 0
+  #silentIntervals = 0
+
+  constructor(socket: Socket, peer: string, handler: LinkHandler, options: LinkOptions = {}) {
+    const {
+      bufferSizeBytes = DEFAULT_BUFFER_SIZE_BYTES,
+      keepAliveMs = DEFAULT_KEEP_ALIVE_MS,
+      log = silentLog,
+      maxFrameBytes = DEFAULT_MAX_FRAME_BYTES,
+      persistent = true,
+    } = options
+    this.handler = handler
+    this.bufferSizeBytes = bufferSizeBytes
+    this.peer = peer
+    this.#keepAlive = setInterval(this.#onKeepAlive, keepAliveMs).unref()
+    this.#log = log
+    this.#parser = new FrameParser(maxFrameBytes)
+    this.#persistent = persistent
+    this.#socket = socket
+    if (!persistent) socket.unref()
+    socket.on('data', this.#onData)
+    socket.on('error', this.#onSocketError)
+    socket.on('close', this.#onSocketClose)
+  }
+
+  /** Output that the kernel has not taken yet, in bytes. */
+  get bufferedBytes(): number {
+    return this.#fullPagesBytes + this.#pageUsed + this.#socket.writableLength
+  }
+
+  /** Why the link is closed, or what to say to someone who finds it so. */
+  get closedError(): GatewayWorkerError {
+    return this.#error ?? new GatewayWorkerError('LINK_CLOSED', `the link to ${this.peer} is closed`)
+  }
+
+  /** Whether nothing goes out any more; `onClose` may still be on its way. */
+  get isClosed(): boolean {
+    return this.#isEnding
+  }
+
+  /** Whether the sender should wait: from `bufferSizeBytes` on until half of it has left. Frames are still taken. */
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
+  set maxFrameBytes(bytes: number) {
+    this.#parser.maxFrameBytes = bytes
+  }
+
+  /**
+   * Puts a frame behind those that wait; it leaves at the end of this turn. On an ended link it does nothing: its owner was told.
+   * Throws FRAME_TOO_LONG.
+   */
+  send(
+    command: number,
+    connectionId = 0,
+    flag = 0,
+    ext: Uint8Array | string = EMPTY,
+    body: Uint8Array | string = EMPTY,
+    id = 0,
+  ): void {
+    if (this.#isEnding) return
+    const length = HEADER_BYTES + payloadBytes(ext) + payloadBytes(body)
+    if (length > this.#parser.maxFrameBytes && length > DEFAULT_MAX_FRAME_BYTES) {
+      throw new GatewayWorkerError('FRAME_TOO_LONG', `a frame of ${length} bytes is longer than a peer takes`)
+    }
+    const offset = this.#makeRoom(length)
+    writeFrame(this.#page, offset, length, command, connectionId, flag, ext, body, id)
+    if (!this.#flushScheduled) {
+      this.#flushScheduled = true
+      setImmediate(this.flush)
+    }
+    if (!this.#isFull && this.bufferedBytes >= this.bufferSizeBytes) {
+      this.#isFull = true
+      this.handler.onFull?.(this)
+    }
+  }
+
+  /**
+   * Sends a command and resolves with the other side's answer (maps come as Map).
+   * Rejects with QUESTION_TIMED_OUT, LINK_CLOSED, or what the other side says is wrong.
+   */
+  ask(
+    command: number,
+    deadlineMs: number,
+    connectionId = 0,
+    flag = 0,
+    ext: Uint8Array | string = EMPTY,
+    body: Uint8Array | string = EMPTY,
+  ): Promise<unknown> {
+    if (this.#isEnding) return Promise.reject(this.closedError)
+    return this.#questions.ask(this.peer, deadlineMs, (id) => this.send(command, connectionId, flag, ext, body, id))
+  }
+
+  /** Answers the question `id` with a value. */
+  answer(id: number, value: unknown): void {
+    const bytes = msgpack.encode(value)
+    let at = 0
+    for (; bytes.length - at > ANSWER_PIECE_BYTES; at += ANSWER_PIECE_BYTES) {
+      this.send(LinkCommand.ANSWER, 0, Flag.MORE, EMPTY, bytes.subarray(at, at + ANSWER_PIECE_BYTES), id)
+    }
+    this.send(LinkCommand.ANSWER, 0, 0, EMPTY, bytes.subarray(at), id)
+  }
+
+  /** Answers the question `id` with what went wrong. */
+  answerError(id: number, error: GatewayWorkerError): void {
+    this.send(LinkCommand.ANSWER, 0, Flag.ERROR, EMPTY, encodeError(error), id)
+  }
+
+  /** Resolves when the link is not full, or when it has closed. */
+  drained(): Promise<void> {
+    if (this.#isClosed || !this.#isFull) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#drainWaiters.push(resolve)
+    })
+  }
+
+  /** Stops reading, so that the other side's output piles up there. What the current chunk still holds is delivered. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Writes what waits; called at the end of each turn with output, and before a process exits. */
+  readonly flush = (): void => {
+    this.#flushScheduled = false
+    if (this.#pageUsed === 0 && this.#fullPages.length === 0) return
+    const socket = this.#socket
+    this.#hasSaid = true
+    if (this.#fullPages.length > 0) {
+      socket.cork()
+      for (const page of this.#fullPages) socket.write(page, this.#onWritten)
+      this.#fullPages = []
+      this.#fullPagesBytes = 0
+      this.#writePage()
+      socket.uncork()
+    } else {
+      this.#writePage()
+    }
+    if (socket.writableLength > 0) {
+      // The page now belongs to the socket; had the kernel taken it all, it could be filled again.
+      this.#page = Buffer.allocUnsafeSlow(PAGE_BYTES)
+      if (!this.#persistent) socket.ref()
+    }
+    this.#checkRoom()
+  }
+
+  /** Ends the link after what waits was written. */
+  close(): void {
+    if (this.#isEnding) return
+    this.flush()
+    this.#isEnding = true
+    this.#socket.end()
+    this.#socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => this.#socket.destroy())
+  }
+
+  /** Ends the link at once; `error` is what its owner and open questions are told. */
+  destroy(error?: GatewayWorkerError): void {
+    this.#error ??= error
+    this.#isEnding = true
+    this.#socket.destroy()
+  }
+
+  /** Says REFUSED with the error, then ends the link. Nothing is heard any more. */
+  refuse(error: GatewayWorkerError): void {
+    this.#error ??= error
+    this.#socket.off('data', this.#onData).resume()
+    this.send(LinkCommand.REFUSED, 0, 0, EMPTY, encodeError(error))
+    this.close()
+  }
+
+  #makeRoom(length: number): number {
+    const offset = this.#pageUsed
+    if (offset + length <= this.#page.length) {
+      this.#pageUsed += length
+      return offset
+    }
+    if (offset > 0) {
+      this.#fullPages.push(this.#page.subarray(0, offset))
+      this.#fullPagesBytes += offset
+    }
+    this.#page = Buffer.allocUnsafeSlow(Math.max(PAGE_BYTES, length))
+    this.#pageUsed = length
+    return 0
+  }
+
+  #writePage(): void {
+    const used = this.#pageUsed
+    this.#pageUsed = 0
+    this.#socket.write(this.#page.subarray(0, used), this.#onWritten)
+  }
+
+  #checkRoom(): void {
+    if (!this.#isFull || this.bufferedBytes > this.bufferSizeBytes / 2) return
+    this.#isFull = false
+    this.#releaseWaiters()
+    this.handler.onDrain?.(this)
+  }
+
+  #releaseWaiters(): void {
+    const waiters = this.#drainWaiters
+    this.#drainWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#hasHeard = true
+    try {
+      this.#parser.push(chunk, this.#onFrame)
+    } catch (error) {
+      if (error instanceof GatewayWorkerError) {
+        this.destroy(error)
+        return
+      }
+      this.#log.error({ peer: this.peer, err: error }, 'a frame could not be handled, so its link is closed')
+      this.destroy(new GatewayWorkerError('BAD_PARAMETERS', 'a frame could not be handled', { cause: error }))
+    }
+  }
+
+  readonly #onFrame = (frame: Frame): void => {
+    if (this.#isEnding) return
+    if (frame.command === LinkCommand.ANSWER) this.#questions.onAnswer(frame)
+    else if (frame.command !== LinkCommand.PING) this.handler.onFrame(frame, this)
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#isClosed) return
+    if (!this.#persistent && this.#socket.writableLength === 0) this.#socket.unref()
+    this.#checkRoom()
+  }
+
+  readonly #onKeepAlive = (): void => {
+    if (this.#socket.connecting) return
+    if (!this.#hasSaid) this.send(LinkCommand.PING)
+    this.#hasSaid = false
+    this.#silentIntervals = this.#hasHeard || this.#socket.isPaused() ? 0 : this.#silentIntervals + 1
+    this.#hasHeard = false
+    if (this.#silentIntervals < SILENT_INTERVALS) return
+    // If it was this process that stood still, what the peer said lies in the kernel: it is read before the verdict.
+    setImmediate(() => {
+      if (this.#hasHeard) return
+      this.destroy(new GatewayWorkerError('LINK_TIMED_OUT', `nothing was heard from ${this.peer}`))
+    })
+  }
+
+  readonly #onSocketError = (cause: Error): void => {
+    this.#error ??= new GatewayWorkerError('LINK_CLOSED', `the link to ${this.peer} broke: ${cause.message}`, { cause })
+  }
+
+  readonly #onSocketClose = (): void => {
+    this.#isClosed = true
+    this.#isEnding = true
+    clearInterval(this.#keepAlive)
+    this.#questions.rejectAll(this.closedError)
+    this.#releaseWaiters()
+    this.#page = EMPTY
+    this.#pageUsed = 0
+    this.#fullPages = []
+    this.#fullPagesBytes = 0
+    this.handler.onClose?.(this, this.#error)
+  }
+}

@@ -1,0 +1,147 @@
+import { connect, type Socket } from 'node:net'
+import { type Log, silentLog } from '@gatewayworker/protocol'
+import { encodeLine, LineParser, type RegisterMessage } from './lines.ts'
+
+export interface RegisterClientOptions {
+  log?: Log
+  /** Whether the connection keeps this process running. Default true. */
+  persistent?: boolean
+  /** "host:port" of every register. */
+  registerAddresses: readonly string[]
+  secretKey?: string
+}
+
+const RETRY_MS = 1_000
+const PING_MS = 25_000
+
+/** Keeps one connection to every register up, says the same first line on each, and hears what they say. */
+abstract class RegisterClient {
+  protected readonly log: Log
+  readonly #connections: RegisterConnection[]
+
+  constructor(options: RegisterClientOptions, firstLine: RegisterMessage) {
+    this.log = options.log ?? silentLog
+    if (options.registerAddresses.length === 0) throw new TypeError('no register address was given')
+    const line = encodeLine({ ...firstLine, secret_key: options.secretKey ?? '' })
+    this.#connections = options.registerAddresses.map(
+      (address) =>
+        new RegisterConnection(address, line, this.log, options.persistent ?? true, (message) =>
+          this.onMessage(address, message),
+        ),
+    )
+  }
+
+  /** A register has said something. */
+  protected abstract onMessage(register: string, message: RegisterMessage): void
+
+  /** Ends the connections; a gateway is offline from then on. */
+  close(): void {
+    for (const connection of this.#connections) connection.close()
+  }
+}
+
+/** A gateway's side: its address is online at every register as long as this is open. */
+export class RegisterAnnouncer extends RegisterClient {
+  /** `address` is the gateway's "IPv4:LAN port". */
+  constructor(address: string, options: RegisterClientOptions) {
+    super(options, { event: 'gateway_connect', address })
+  }
+
+  protected override onMessage(): void {}
+}
+
+/** A worker's or backend's side: hears which gateways are online, the union of what the registers say. */
+export class RegisterWatcher extends RegisterClient {
+  readonly #lists = new Map<string, string[]>()
+  readonly #onAddresses: (addresses: string[]) => void
+
+  /** `onAddresses` gets the whole list, at once and at every message. A register that is away keeps what it said last. */
+  constructor(options: RegisterClientOptions, onAddresses: (addresses: string[]) => void) {
+    super(options, { event: 'worker_connect' })
+    this.#onAddresses = onAddresses
+  }
+
+  protected override onMessage(register: string, message: RegisterMessage): void {
+    if (message.event !== 'broadcast_addresses') return
+    // PHP encodes a list with gaps as a map
+    const list = Object.values(message.addresses ?? {})
+    const addresses = list.filter((address): address is string => typeof address === 'string')
+    this.#lists.set(register, addresses)
+    this.#onAddresses([...new Set([...this.#lists.values()].flat())])
+  }
+}
+
+class RegisterConnection {
+  readonly #address: string
+  readonly #firstLine: string
+  readonly #log: Log
+  readonly #onMessage: (message: RegisterMessage) => void
+  readonly #persistent: boolean
+  #isClosed = false
+  #isReported = false
+  #retry: NodeJS.Timeout | undefined
+  #socket: Socket | undefined
+
+  constructor(
+    address: string,
+    firstLine: string,
+    log: Log,
+    persistent: boolean,
+    onMessage: (message: RegisterMessage) => void,
+  ) {
+    this.#address = address
+    this.#firstLine = firstLine
+    this.#log = log
+    this.#onMessage = onMessage
+    this.#persistent = persistent
+    this.#connect()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#retry)
+    this.#socket?.destroy()
+  }
+
+  #connect(): void {
+    const colon = this.#address.lastIndexOf(':')
+    const host = this.#address.slice(0, colon).replace(/^\[|\]$/g, '')
+    const socket = connect({ host, port: Number(this.#address.slice(colon + 1)), keepAlive: true, noDelay: true })
+    if (!this.#persistent) socket.unref()
+    this.#socket = socket
+    const parser = new LineParser()
+    const ping = setInterval(() => socket.write(encodeLine({ event: 'ping' })), PING_MS).unref()
+    let reason = 'it closed the connection; is the secret key the same?'
+    let isAccepted: NodeJS.Timeout | undefined
+    socket.on('connect', () => {
+      socket.write(this.#firstLine)
+      isAccepted = setTimeout(() => {
+        this.#isReported = false
+      }, RETRY_MS).unref()
+    })
+    socket.on('data', (chunk) => {
+      try {
+        parser.push(chunk, this.#onMessage)
+      } catch (error) {
+        socket.destroy(error as Error)
+      }
+    })
+    socket.on('error', (error) => {
+      reason = error.message
+    })
+    socket.on('close', () => {
+      clearInterval(ping)
+      clearTimeout(isAccepted)
+      this.#onClose(reason)
+    })
+  }
+
+  #onClose(reason: string): void {
+    if (this.#isClosed) return
+    // Said once per absence, not once a second.
+    if (!this.#isReported) this.#log.warn({ register: this.#address }, `the register is away: ${reason}`)
+    this.#isReported = true
+    this.#retry = setTimeout(() => this.#connect(), RETRY_MS)
+    if (!this.#persistent) this.#retry.unref()
+  }
+}
