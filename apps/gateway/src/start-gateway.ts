@@ -1,1 +1,54 @@
-export {}
+import { GatewayServer } from '@gatewayworker/gateway'
+import { defineApp, formatAddress, runIfMain } from '@gatewayworker/supervisor'
+import { gatewayOptions } from './gateway-options.ts'
+import { loadRouter } from './load-router.ts'
+
+/** The gateway processes: they hold the clients' connections. */
+const app = defineApp({
+  command: 'start_gateway',
+  describe: 'Starts gateways, which hold the connections of clients.',
+  module: import.meta.url,
+  name: 'Gateway',
+  options: gatewayOptions,
+  ports: ({ listen, 'start-port': startPort }, index) => [
+    { hostOption: '--listen', port: listen.port, portOption: '--listen' },
+    { hostOption: '--lan-ip or --lan-listen', port: lanPort(startPort, index), portOption: '--start-port' },
+  ],
+  sharedListen: ({ listen }) => formatAddress(listen),
+  async start(options, context) {
+    const server = new GatewayServer({
+      clientHost: options.listen.host,
+      clientPort: options.listen.port,
+      compression: options.compression,
+      lanHost: options['lan-listen'],
+      lanIp: options['lan-ip'],
+      lanPort: lanPort(options['start-port'], context.index),
+      log: context.log,
+      maxPayloadBytes: options['max-payload'],
+      noWorkerTimeoutMs: options['no-worker-timeout'] * 1000,
+      pingData: options['ping-data'],
+      pingIntervalS: options['ping-interval'],
+      pingNotResponseLimit: options['ping-not-response-limit'],
+      registerAddresses: options['register-address'].map(formatAddress),
+      router: await loadRouter(options.router, context),
+      secretKey: options['secret-key'],
+      sendToClientBufferSizeBytes: options['send-to-client-buffer-size'],
+      sendToWorkerBufferSizeBytes: options['send-to-worker-buffer-size'],
+      slowClientPolicy: options['slow-client-policy'],
+    })
+    await server.start()
+    return {
+      details: { lan: server.lanAddress },
+      listen: `websocket://${formatAddress(server.address)}`,
+      stop: () => server.stop(),
+    }
+  },
+})
+
+/** Each process of a group has a LAN port of its own; 0 stays any free one. */
+function lanPort(startPort: number, index: number): number {
+  return startPort === 0 ? 0 : startPort + index
+}
+
+export default app
+await runIfMain(app)

@@ -19,7 +19,7 @@ export interface Events {
 }
 
 /** The names that an Events file may export. */
-export const EVENT_NAMES = [
+const EVENT_NAMES = [
   'onWorkerStart',
   'onConnect',
   'onWebSocketConnect',

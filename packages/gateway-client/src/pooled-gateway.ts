@@ -56,8 +56,11 @@ export class PooledGateway {
       onDown: (error, retryMs) => {
         const wasUp = this.link !== undefined
         if (wasUp) this.#downSince = performance.now()
-        const isNews = wasUp || this.#lastError?.code !== error.code
-        if (isNews) log.warn({ gateway: address, code: error.code, retryMs }, `no link to a gateway: ${error.message}`)
+        if (error.code === 'LINK_CLOSED' && error.cause === undefined) {
+          log.info({ gateway: address }, 'a gateway has ended the link')
+        } else if (wasUp || this.#lastError?.code !== error.code) {
+          log.warn({ gateway: address, code: error.code, retryMs }, `no link to a gateway: ${error.message}`)
+        }
         this.#lastError = error
         this.link = undefined
         onDown(this)

@@ -28,7 +28,7 @@ export const leastConnections: Router = (workers) =>
   workers.reduce((least, worker) => (worker.clientCount < least.clientCount ? worker : least))
 
 /** Any worker, each with the same chance. */
-export const random: Router = (workers) => workers[Math.floor(Math.random() * workers.length)]!
+const random: Router = (workers) => workers[Math.floor(Math.random() * workers.length)]!
 
 /** The built-in routers by the name that options call them. */
 export const BUILT_IN_ROUTERS = { 'least-connections': leastConnections, random } as const

@@ -18,7 +18,12 @@ interface Question {
  */
 export class Questions {
   readonly #open = new Map<number, Question>()
-  #lastId = 0
+  #lastId: number
+
+  /** The first question has the number after `lastId`. */
+  constructor(lastId = 0) {
+    this.#lastId = lastId
+  }
 
   /** Opens a question: `send` gets its id and sends it. Rejects with QUESTION_TIMED_OUT, or with what `send` throws. */
   ask(peer: string, deadlineMs: number, send: (id: number) => void): Promise<unknown> {

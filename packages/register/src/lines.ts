@@ -1,5 +1,5 @@
 /** The longest line either side takes, in bytes (wire.md section 1). */
-export const MAX_LINE_BYTES = 10 * 1024 * 1024
+const MAX_LINE_BYTES = 10 * 1024 * 1024
 
 const NEWLINE = 0x0a
 

@@ -1,0 +1,60 @@
+import { type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
+
+const { address, bytes, file, flag, integer, list, oneOf, port, seconds, text, websocketUrl } = optionTypes
+
+const builtInRouters = ['least-connections', 'random'] as const
+
+/** A built-in router's name, or the absolute path of a module. */
+const router: OptionType<string> = {
+  hint: `${builtInRouters.join('|')}|FILE`,
+  parse: (raw, baseDir) => builtInRouters.find((name) => name === raw) ?? file.parse(raw, baseDir),
+}
+
+/** What a gateway can be told; names and defaults are GatewayWorker's where it has the option. */
+export const gatewayOptions = {
+  listen: { default: 'websocket://0.0.0.0:7272', describe: 'Where clients connect', type: websocketUrl },
+  name: { default: 'Gateway', describe: 'Name of the group in logs and tables', type: text },
+  count: { default: 1, describe: 'How many processes share the client port', type: integer(1, 1024) },
+  'lan-ip': {
+    default: '127.0.0.1',
+    describe: 'IPv4 address of this host, under which workers and backends reach it',
+    type: text,
+  },
+  'lan-listen': {
+    describe: 'Address to bind the LAN port on, if not --lan-ip (containers, NAT)',
+    type: { ...text, hint: 'HOST' },
+  },
+  'start-port': {
+    default: 2900,
+    describe: 'LAN port of the first process, the next ones count up; 0 for any free ones',
+    type: port,
+  },
+  'register-address': {
+    default: ['127.0.0.1:1236'],
+    describe: 'A register to announce to; may be repeated',
+    type: list(address),
+  },
+  'secret-key': { default: '', describe: 'What every process of the cluster must know', type: text },
+  'ping-interval': { default: 0, describe: 'Pause between heartbeats to clients; 0 for none', type: seconds },
+  'ping-not-response-limit': {
+    default: 0,
+    describe: 'How many heartbeats a client may leave unanswered; 0 for any number',
+    type: integer(0),
+  },
+  'ping-data': { default: '', describe: 'What a quiet client is sent at a heartbeat', type: text },
+  router: {
+    default: 'least-connections',
+    describe: "Which worker serves a client; FILE exports one's own function",
+    type: router,
+  },
+  'send-to-worker-buffer-size': { default: 10_240_000, describe: 'Output that may wait for one worker', type: bytes },
+  'send-to-client-buffer-size': { default: 1_024_000, describe: 'Output that may wait for one client', type: bytes },
+  'max-payload': { default: 1_048_576, describe: 'The longest message a client may send', type: bytes },
+  compression: { default: false, describe: 'Offer permessage-deflate to clients', type: flag },
+  'slow-client-policy': {
+    default: 'close',
+    describe: 'What happens beyond --send-to-client-buffer-size: the client is closed, or output dropped',
+    type: oneOf('close', 'drop'),
+  },
+  'no-worker-timeout': { default: 5, describe: 'How long a client waits for a worker', type: seconds },
+} satisfies OptionTable

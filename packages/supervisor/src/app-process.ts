@@ -1,0 +1,40 @@
+import { fork } from 'node:child_process'
+import cluster from 'node:cluster'
+import { fileURLToPath } from 'node:url'
+import type { App } from './define-app.ts'
+import { explainFailure } from './explain-failure.ts'
+import type { MessageToMaster } from './messages.ts'
+import { type ProcessKind, sendTo } from './supervised-process.ts'
+
+const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
+
+/** What the processes of one app's group are. */
+export interface AppGroup {
+  app: App
+  logLevel: string
+  name: string
+  /** What the options are called where they are not the app's own: `--listen` may be a cluster's `--register-address`. */
+  optionNames?: Readonly<Record<string, string>>
+  options: Record<string, unknown>
+}
+
+/** Processes that run an app. Its options travel by IPC, since command lines and environments are for everyone to read. */
+export function createAppKind({ app, logLevel, name, optionNames = {}, options }: AppGroup): ProcessKind {
+  return {
+    explain(failure, index) {
+      const ports = app.ports?.(options, index) ?? []
+      const explanation = explainFailure(failure, ports)
+      return explanation?.replace(/--[a-z-]+/g, (option) => optionNames[option] ?? option)
+    },
+    fork() {
+      const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as ['ignore', 'inherit', 'inherit', 'ipc']
+      // Cluster's children share every port they listen on, with those of other groups too: only for a group that wants it.
+      if (app.sharedListen === undefined) return fork(childFile, { stdio })
+      cluster.setupPrimary({ args: [], exec: childFile, stdio })
+      return cluster.fork().process
+    },
+    interpret: (message) => message as MessageToMaster,
+    requestStop: (child) => sendTo(child, { type: 'stop' }),
+    startMessage: (index) => ({ index, logLevel, module: app.module, name, options, type: 'start' }),
+  }
+}

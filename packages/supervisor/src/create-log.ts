@@ -1,0 +1,33 @@
+import { type DestinationStream, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino'
+
+/** Whether people read the log: then it is pretty, and a table replaces the "ready" lines. */
+export const logIsForPeople = process.stdout.isTTY === true
+
+/**
+ * The log of this process on its standard output: pretty on a terminal, one JSON object a line otherwise. Each line is to have
+ * a `process` and, but for the master's, an `index`: who writes takes a child logger that adds them.
+ */
+export async function createLog(level: string): Promise<Logger> {
+  const options: LoggerOptions = {
+    base: { pid: process.pid },
+    formatters: { level: (label) => ({ level: label }) },
+    level,
+    timestamp: stdTimeFunctions.isoTime,
+  }
+  return pino(options, logIsForPeople ? await createPrettyStream() : pino.destination({ fd: 1, sync: true }))
+}
+
+async function createPrettyStream(): Promise<DestinationStream> {
+  const { default: pretty } = await import('pino-pretty')
+  return pretty({
+    // The process stands in front of the message, the pid is for `ps`.
+    ignore: 'process,index,pid',
+    messageFormat: (line, messageKey) => {
+      const index = line.index === undefined ? '' : ` #${line.index}`
+      return `${line.process}${index}: ${line[messageKey]}`
+    },
+    singleLine: true,
+    sync: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+  })
+}

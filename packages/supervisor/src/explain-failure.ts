@@ -1,0 +1,23 @@
+import { formatAddress } from './address.ts'
+import type { ListenOption } from './define-app.ts'
+import type { StartFailure } from './messages.ts'
+
+/** One line for a port that cannot be listened on, naming it and the option to change; undefined for any other failure. */
+export function explainFailure(
+  { address, code, message, port = 0 }: StartFailure,
+  ports: readonly ListenOption[],
+): string | undefined {
+  if (address === undefined) return undefined
+  const { hostOption, portOption } = ports.find((listen) => listen.port === port) ?? {}
+  const change = (option: string | undefined) => (option === undefined ? '' : `; choose another with ${option}`)
+  switch (code) {
+    case 'EADDRINUSE':
+      return `port ${port} on ${address} is already in use${change(portOption)}`
+    case 'EACCES':
+      return `port ${port} on ${address} needs more rights than this user has${change(portOption)}`
+    case 'EADDRNOTAVAIL':
+      return `${address} is not an address of this machine${change(hostOption)}`
+    default:
+      return `cannot listen on ${formatAddress({ host: address, port })}: ${message}${change(portOption)}`
+  }
+}

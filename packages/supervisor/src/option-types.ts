@@ -1,0 +1,116 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Address, parseAddress } from './address.ts'
+import { UsageError } from './usage-error.ts'
+
+/** How one option's value is written and read, wherever it comes from: flags and environment give text, a config file anything. */
+export interface OptionType<T> {
+  /** What stands for the value in --help; none for an option that is only switched on. */
+  readonly hint?: string
+  /** Whether it may be given several times. */
+  readonly repeatable?: boolean
+  /** The value, or a UsageError whose message goes on from the option's name; relative files are relative to `baseDir`. */
+  parse(raw: unknown, baseDir: string): T
+}
+
+/** Any text. */
+export const text: OptionType<string> = {
+  hint: 'TEXT',
+  parse(raw) {
+    if (typeof raw !== 'string') throw new UsageError('must be text')
+    return raw
+  },
+}
+
+/** On or off. */
+export const flag: OptionType<boolean> = {
+  parse(raw) {
+    if (raw === true || raw === 'true' || raw === '1') return true
+    if (raw === false || raw === 'false' || raw === '0') return false
+    throw new UsageError(`must be true or false, not ${JSON.stringify(raw)}`)
+  },
+}
+
+/** A whole number in a range, both ends included. */
+export function integer(min: number, max = Number.MAX_SAFE_INTEGER, hint = 'NUMBER'): OptionType<number> {
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
+  return { hint, parse: (raw) => parseNumber(raw, min, max, Number.isSafeInteger, `a whole number ${range}`) }
+}
+
+/** A size in bytes, at least 1. */
+export const bytes = integer(1, Number.MAX_SAFE_INTEGER, 'BYTES')
+
+/** A TCP port; 0 means any free one. */
+export const port = integer(0, 65535, 'PORT')
+
+/** A duration in seconds, fractions allowed. */
+export const seconds: OptionType<number> = {
+  hint: 'SECONDS',
+  parse: (raw) => parseNumber(raw, 0, 2_000_000, Number.isFinite, 'a number of seconds'),
+}
+
+/** One of a few words. */
+export function oneOf<const Words extends readonly string[]>(...words: Words): OptionType<Words[number]> {
+  return {
+    hint: words.join('|'),
+    parse(raw) {
+      if (words.includes(raw as string)) return raw as Words[number]
+      throw new UsageError(`must be one of ${words.join(', ')}, not ${JSON.stringify(raw)}`)
+    },
+  }
+}
+
+/** `HOST:PORT`. */
+export const address: OptionType<Address> = {
+  hint: 'HOST:PORT',
+  parse: (raw, baseDir) => parseAddress(text.parse(raw, baseDir)),
+}
+
+/** `websocket://HOST:PORT`, what a client connects to. */
+export const websocketUrl: OptionType<Address> = {
+  hint: 'websocket://HOST:PORT',
+  parse(raw, baseDir) {
+    const [, hostAndPort] = /^(?:websocket|ws):\/\/([^/]*)\/?$/i.exec(text.parse(raw, baseDir)) ?? []
+    if (hostAndPort === undefined)
+      throw new UsageError(`must look like websocket://0.0.0.0:7272, not ${JSON.stringify(raw)}`)
+    return parseAddress(hostAndPort)
+  },
+}
+
+/** A file that exists, as its absolute path. */
+export const file: OptionType<string> = {
+  hint: 'FILE',
+  parse(raw, baseDir) {
+    const path = resolve(baseDir, text.parse(raw, baseDir))
+    if (!existsSync(path)) throw new UsageError(`must name a file that exists, not ${path}`)
+    return path
+  },
+}
+
+/** Several values: a repeated flag, an array in a config file, comma-separated in the environment. */
+export function list<T>(type: OptionType<T>): OptionType<T[]> {
+  return {
+    hint: type.hint,
+    repeatable: true,
+    parse(raw, baseDir) {
+      const items = Array.isArray(raw)
+        ? raw
+        : typeof raw === 'string'
+          ? raw.split(',').map((item) => item.trim())
+          : [raw]
+      return items.map((item) => type.parse(item, baseDir))
+    },
+  }
+}
+
+function parseNumber(
+  raw: unknown,
+  min: number,
+  max: number,
+  isRightKind: (value: number) => boolean,
+  expected: string,
+): number {
+  const value = typeof raw === 'string' && raw.trim() !== '' ? Number(raw) : raw
+  if (typeof value === 'number' && isRightKind(value) && value >= min && value <= max) return value
+  throw new UsageError(`must be ${expected}, not ${JSON.stringify(raw)}`)
+}

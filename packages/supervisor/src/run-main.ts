@@ -1,0 +1,38 @@
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Program } from './command-line.ts'
+import type { App, OptionTable, OptionValues } from './define-app.ts'
+import { type CommonOptions, readOptions } from './read-options.ts'
+import { type AppMember, runCluster } from './run-cluster.ts'
+import { UsageError } from './usage-error.ts'
+
+/** The exit code of a program whose options are wrong. */
+const USAGE_EXIT_CODE = 2
+
+/**
+ * Reads a program's options from flags, environment and config file and runs it with them; --help shows them and ends. A
+ * UsageError is shown as one line.
+ */
+export async function runMain<Table extends OptionTable>(
+  program: Program & { options: Table },
+  run: (values: OptionValues<Table>, common: CommonOptions) => Promise<void>,
+): Promise<void> {
+  try {
+    const options = await readOptions(program, { args: process.argv.slice(2), env: process.env })
+    if ('help' in options) process.stdout.write(`${options.help}\n`)
+    else await run(options.values, options.common)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`${program.command}: ${error.message}\n`)
+    process.exit(USAGE_EXIT_CODE)
+  }
+}
+
+/** Runs an app alone if its module is the program that Node was started with; in a child, which only imports it, does nothing. */
+export async function runIfMain<Table extends OptionTable>(app: App<Table>): Promise<void> {
+  const program = process.argv[1]
+  if (program === undefined || realpathSync(program) !== fileURLToPath(app.module)) return
+  await runMain(app, (options, common) =>
+    runCluster([{ app, options } as AppMember], { logLevel: common['log-level'] }),
+  )
+}

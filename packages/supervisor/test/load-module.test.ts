@@ -1,0 +1,191 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { fixture } from './program.ts'
+
+interface Loaded {
+  error?: { message: string; name: string; stack: string }
+  files: string[]
+  isRunningCopy?: [boolean, boolean]
+  later?: boolean
+  thrownAt?: string
+  value?: unknown
+}
+
+let directory: string
+
+beforeEach(() => {
+  directory = realpathSync(mkdtempSync(join(tmpdir(), 'load-module-')))
+})
+afterEach(() => {
+  rmSync(directory, { recursive: true })
+})
+
+function write(files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true })
+    writeFileSync(join(directory, name), text)
+  }
+}
+
+/** Loads a file of the user's directory in a process of its own, whose working directory is elsewhere. */
+async function load(name: string): Promise<Loaded> {
+  const { stdout } = await promisify(execFile)(process.execPath, [fixture('load.mjs'), join(directory, name)])
+  const loaded = JSON.parse(stdout) as Loaded
+  return { ...loaded, files: loaded.files.map((file) => relative(directory, file)).sort() }
+}
+
+const events = `import { Gateway } from '@gatewayworker/businessworker'
+import { Colour, viaClient } from './other'
+import near from 'near'
+import data from './data.json'
+
+interface Something {
+  a: number
+}
+
+enum Local {
+  A = 1,
+  B,
+}
+export const viaWorker = Gateway
+export { viaClient }
+export const value = [Colour.Red, Local.B, near.name, data.n]
+export const later = () => import('@gatewayworker/businessworker')
+export function fail(): Something {
+  throw new Error('on line 19')
+}
+`
+const other = `import { Gateway } from '@gatewayworker/gateway-client'
+export enum Colour {
+  Red = 'red',
+}
+export const viaClient: unknown = Gateway
+`
+const beside = {
+  'data.json': '{"n": 5}',
+  'node_modules/near/index.js': 'exports.name = "near"',
+  'node_modules/near/package.json': '{"name": "near"}',
+}
+
+describe.each([
+  ['no package.json', undefined],
+  ['"type": "commonjs"', '{"type": "commonjs"}'],
+  ['"type": "module"', '{"type": "module"}'],
+])('with %s', (_title, packageJson) => {
+  beforeEach(() => {
+    write({ ...beside, 'other.ts': other, ...(packageJson && { 'package.json': packageJson }) })
+  })
+
+  test.each(['Events.ts', 'Events.mts'])(
+    '%s gets the running copy, its own imports and its own lines',
+    async (name) => {
+      write({ [name]: events })
+      const loaded = await load(name)
+      expect(loaded.error).toBeUndefined()
+      expect(loaded).toMatchObject({ isRunningCopy: [true, true], later: true, value: ['red', 2, 'near', 5] })
+      expect(loaded.thrownAt).toContain(`${join(directory, name)}:19:`)
+      expect(loaded.files).toEqual([name, 'data.json', 'other.ts'].sort())
+    },
+  )
+
+  test('Events.cts gets it too', async () => {
+    write({
+      'Events.cts': `import worker = require('@gatewayworker/businessworker')
+import { viaClient } from './other'
+type Something = { a: number }
+export const viaWorker = worker.Gateway
+export { viaClient }
+export function fail(): Something { throw new Error('on line 6') }
+`,
+    })
+    const loaded = await load('Events.cts')
+    expect(loaded.error).toBeUndefined()
+    expect(loaded.isRunningCopy).toEqual([true, true])
+    expect(loaded.thrownAt).toContain(`${join(directory, 'Events.cts')}:6:`)
+    expect(loaded.files).toEqual(['Events.cts', 'other.ts'])
+  })
+
+  test.each(['Events.cjs', ...(packageJson?.includes('module') ? [] : ['Events.js'])])(
+    '%s gets it too',
+    async (name) => {
+      write({
+        'helper.cjs': "exports.viaClient = require('@gatewayworker/gateway-client').Gateway",
+        [name]: `const { Gateway } = require('@gatewayworker/businessworker')
+exports.viaWorker = Gateway
+exports.viaClient = require('./helper.cjs').viaClient
+exports.later = () => import('@gatewayworker/businessworker')`,
+      })
+      expect(await load(name)).toEqual({ files: [name, 'helper.cjs'].sort(), isRunningCopy: [true, true], later: true })
+    },
+  )
+
+  test.each(['Events.mjs', ...(packageJson?.includes('module') ? ['Events.js'] : [])])(
+    '%s gets it too',
+    async (name) => {
+      write({
+        'helper.mjs': "export { Gateway as viaClient } from '@gatewayworker/gateway-client'",
+        [name]: `import { Gateway } from '@gatewayworker/businessworker'
+export { viaClient } from './helper.mjs'
+export const viaWorker = await Gateway`,
+      })
+      expect(await load(name)).toEqual({ files: [name, 'helper.mjs'].sort(), isRunningCopy: [true, true] })
+    },
+  )
+})
+
+test.each(['Broken.ts', 'Broken.mts', 'Broken.cts', 'Broken.js', 'Broken.mjs', 'Broken.cjs'])(
+  'a syntax error in %s is one message with file, line, column and the code',
+  async (name) => {
+    write({ 'package.json': '{"type": "module"}', [name]: 'const fine = 1\n\tconst x = {;\n' })
+    const { error } = await load(name)
+    expect(error?.name).toBe('UsageError')
+    expect(error?.message.split('\n')).toEqual([
+      expect.stringMatching(/Broken\.\w+:2:13: \w+/),
+      '  2 | \tconst x = {;',
+      '      \t           ^',
+    ])
+    expect(error?.message.startsWith(join(directory, name))).toBe(true)
+  },
+)
+
+test('a syntax error in an imported file names that file', async () => {
+  write({ 'Events.mts': "import './broken.mts'", 'broken.mts': 'let 1' })
+  const { error, files } = await load('Events.mts')
+  expect(error?.message).toMatch(/^.*broken\.mts:1:5: /)
+  expect(files).toEqual(['Events.mts', 'broken.mts'])
+})
+
+test('top-level await in CommonJS says what to do', async () => {
+  write({ 'Events.ts': 'export const value = await 1' })
+  expect((await load('Events.ts')).error?.message).toMatch(/Events\.ts:1:22: .*name it \.mts/)
+})
+
+test.each(['Events.mts', 'Events.cts'])('a missing import of %s names both files', async (name) => {
+  write({ [name]: "import { a } from './missing'\nexport const value = a" })
+  expect((await load(name)).error?.message).toMatch(new RegExp(`missing' imported from .*${name}$`))
+})
+
+test('an error that the module throws keeps its stack', async () => {
+  write({ 'Events.mts': "type A = 1\n\nthrow new Error('at load')" })
+  const { error } = await load('Events.mts')
+  expect(error).toMatchObject({ message: 'at load', name: 'Error' })
+  expect(error?.stack).toContain(`${join(directory, 'Events.mts')}:3:`)
+})
+
+test.each(['Events.mts', 'Events.cts'])(
+  'legacy decorators work in %s with the tsconfig.json beside it',
+  async (name) => {
+    write({
+      [name]: `const seen: string[] = []
+function note(_target: object, key: string, _index: number) { seen.push(key) }
+class A { method(@note a: number) { return a } }
+export const value = [seen, typeof A]`,
+      'tsconfig.json': '{"compilerOptions": {"experimentalDecorators": true}}',
+    })
+    expect((await load(name)).value).toEqual([['method'], 'function'])
+  },
+)

@@ -1,0 +1,265 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { nextRestartPauseMs } from '../src/restart-pause.ts'
+import { fixture, type LogLine, Program } from './program.ts'
+
+let directory: string
+let programs: Program[]
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'processes-'))
+  programs = []
+})
+afterEach(async () => {
+  for (const program of programs) {
+    program.process.kill('SIGKILL')
+    await program.exit()
+  }
+  rmSync(directory, { recursive: true })
+})
+
+function run(file: string, args: string[] = [], env: Record<string, string> = {}): Program {
+  const program = new Program(fixture(file), args, env)
+  programs.push(program)
+  return program
+}
+
+const isReady = ({ msg }: LogLine) => msg === 'ready'
+const isRestart = ({ msg }: LogLine) => msg.includes('starts again in')
+
+describe('start', () => {
+  test('each process says that it is ready, then the master that all are', async () => {
+    const program = run('app.mjs', ['--count', '2', '--name', 'Shop', '--secret-key', 'abc'])
+    const all = await program.ready()
+    const ready = program.log.filter(isReady)
+    expect(ready.map(({ index }) => index).sort()).toEqual([0, 1])
+    expect(ready[0]).toMatchObject({
+      argv: [],
+      level: 'info',
+      listen: ready[1]!.listen,
+      process: 'Shop',
+      secretLength: 3,
+    })
+    expect(new Set([...ready.map(({ pid }) => pid), all.pid]).size).toBe(3)
+    expect(all).toMatchObject({
+      groups: [{ count: 2, listen: ready[0]!.listen, name: 'Shop' }],
+      pid: program.process.pid,
+      process: 'master',
+    })
+  })
+
+  test('processes of a group take turns on the port they share', async () => {
+    const program = run('app.mjs', ['--count', '2'])
+    const port = Number((await program.line(isReady)).listen!.toString().split(':')[1])
+    await program.ready()
+    const pids = [await text(connect(port)), await text(connect(port))]
+    expect(pids.map(Number).sort()).toEqual(
+      program.log
+        .filter(isReady)
+        .map(({ pid }) => pid)
+        .sort(),
+    )
+  })
+
+  test('a taken port is one line that names it and the option, and everything stops', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const program = run('app.mjs', ['--count', '2', '--listen', `127.0.0.1:${port}`])
+    expect(await program.exit()).toBe(1)
+    expect(program.log).toMatchObject([
+      {
+        level: 'fatal',
+        msg: `port ${port} on 127.0.0.1 is already in use; choose another with --listen`,
+        process: 'Fixture',
+      },
+    ])
+    server.close()
+  })
+
+  test('a module with a syntax error ends the start with file and line', async () => {
+    const module = join(directory, 'module.mjs')
+    writeFileSync(module, 'const a = ;')
+    const program = run('app.mjs', ['--load', module])
+    expect(await program.exit()).toBe(1)
+    expect(program.log.map(({ msg }) => msg)).toEqual([expect.stringContaining(`${module}:1:11: `)])
+  })
+
+  test('any other error is shown with the stack of the child', async () => {
+    const module = join(directory, 'module.mts')
+    writeFileSync(module, "type A = 1\nthrow new Error('not today')")
+    const program = run('app.mjs', ['--load', module])
+    expect(await program.exit()).toBe(1)
+    expect(program.log.map(({ msg }) => msg)).toEqual([expect.stringMatching(/^Error: not today\n.*module\.mts:2:7/)])
+  })
+
+  test('a plain program that ends is shown with what it wrote', async () => {
+    const program = run('cluster.mjs', [], { SCRIPT_ARGS: '--fail' })
+    expect(await program.exit()).toBe(1)
+    expect(program.log.filter(({ level }) => level === 'fatal')).toMatchObject([
+      { msg: 'no such luck; try without --fail', process: 'Script' },
+    ])
+  })
+})
+
+describe('revival', () => {
+  test('a killed process is started again', async () => {
+    const program = run('app.mjs')
+    const { pid } = await program.line(isReady)
+    await program.ready()
+    process.kill(pid, 'SIGKILL')
+    expect(await program.line(isRestart)).toMatchObject({
+      exitedPid: pid,
+      level: 'error',
+      pauseMs: 100,
+      process: 'Fixture',
+      signal: 'SIGKILL',
+      uptimeMs: expect.any(Number),
+    })
+    const [, revived] = await program.lines(2, isReady)
+    expect(revived!.pid).not.toBe(pid)
+  })
+
+  test('a process that keeps dying is started after growing pauses', async () => {
+    const program = run('app.mjs', ['--die-after', '0'])
+    const restarts = await program.lines(3, isRestart)
+    expect(restarts.map(({ code, pauseMs }) => [code, pauseMs])).toEqual([
+      [1, 100],
+      [1, 200],
+      [1, 400],
+    ])
+    expect(program.log.find(({ msg }) => msg === 'uncaught exception')).toMatchObject({
+      err: { message: 'died on purpose', stack: expect.stringContaining('app.mjs') },
+      level: 'fatal',
+    })
+  })
+
+  test('pauses double up to 10 s and begin anew after a sound life', () => {
+    const pauses = [0]
+    for (let times = 0; times < 9; times += 1) pauses.push(nextRestartPauseMs(pauses.at(-1)!, 50))
+    expect(pauses.slice(1)).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000])
+    expect(nextRestartPauseMs(10_000, 10_000)).toBe(100)
+  })
+
+  test('a start that fails after the first is tried again', async () => {
+    const obstacle = join(directory, 'obstacle')
+    const program = run('app.mjs', ['--fail-again', obstacle])
+    await program.ready()
+    writeFileSync(obstacle, '')
+    process.kill((await program.line(isReady)).pid, 'SIGKILL')
+    const [, failed] = await program.lines(2, isRestart)
+    expect(failed).toMatchObject({ code: 1, pauseMs: 200, stack: expect.stringContaining('app.mjs') })
+    expect(failed!.msg).toContain('before it was ready (failed on purpose)')
+    rmSync(obstacle)
+    expect(await program.line(({ msg }) => msg === 'started again')).toMatchObject({ process: 'Fixture' })
+  })
+
+  test('SIGTERM to a child lets it stop; another takes its place', async () => {
+    const program = run('app.mjs')
+    const { pid } = await program.line(isReady)
+    await program.ready()
+    process.kill(pid, 'SIGTERM')
+    await program.line(({ msg }) => msg === 'asked to stop')
+    expect(await program.line(isRestart)).toMatchObject({ code: 0, exitedPid: pid })
+    await program.lines(2, isReady)
+  })
+})
+
+describe('stop', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s stops the last group first and exits with 0', async (signal) => {
+    const program = run('cluster.mjs')
+    await program.ready()
+    program.process.kill(signal)
+    expect(await program.exit()).toBe(0)
+    const stops = program.log.filter(({ msg }) => msg === 'asked to stop' || msg === 'script stops')
+    expect(stops.map((line) => line.process)).toEqual(['Script', 'Second', 'Second', 'First'])
+    expect(program.log.filter(({ level }) => level !== 'info')).toEqual([])
+  })
+
+  test('Ctrl-C that reaches the children too leaves the order to the master', async () => {
+    const program = run('cluster.mjs')
+    await program.ready()
+    for (const pid of new Set(program.log.map((line) => line.pid))) process.kill(pid, 'SIGINT')
+    expect(await program.exit()).toBe(0)
+    const stops = program.log.filter(({ msg }) => msg === 'asked to stop')
+    expect(stops.map((line) => line.process)).toEqual(['Second', 'Second', 'First'])
+  })
+
+  test('what does not stop in time is killed, within 3 s in all', async () => {
+    const program = run('cluster.mjs', [], { HANG: '1' })
+    await program.ready()
+    const startedAt = performance.now()
+    program.process.kill('SIGINT')
+    expect(await program.exit()).toBe(0)
+    expect(performance.now() - startedAt).toBeLessThan(3000)
+    expect(program.log.filter(({ msg }) => msg.endsWith('killed')).map((line) => line.process)).toEqual([
+      'Second',
+      'Second',
+    ])
+    expect(program.log.at(-2)).toMatchObject({ msg: 'asked to stop', process: 'First' })
+  })
+
+  test('a second Ctrl-C ends everything at once, the same one heard twice does not', async () => {
+    const program = run('cluster.mjs', [], { HANG: '1' })
+    await program.ready()
+    program.process.kill('SIGINT')
+    await program.line(({ msg }) => msg === 'stopping')
+    program.process.kill('SIGINT')
+    await program.line(({ msg, process: name }) => msg === 'asked to stop' && name === 'Second')
+    const impatience = setInterval(() => program.process.kill('SIGINT'), 50)
+    expect(await program.exit()).toBe(130)
+    clearInterval(impatience)
+    expect(program.log.some(({ msg }) => msg.endsWith('killed'))).toBe(false)
+  })
+
+  test('children stop by themselves when the master is gone', async () => {
+    const program = run('cluster.mjs')
+    await program.ready()
+    program.process.kill('SIGKILL')
+    expect(await program.exit()).toBe('SIGKILL')
+    expect(program.log.filter(({ msg }) => msg === 'asked to stop')).toHaveLength(3)
+  })
+
+  test('a stop during the start stops what has started', async () => {
+    const program = run('app.mjs', ['--count', '2'])
+    await program.line(isReady)
+    program.process.kill('SIGTERM')
+    expect(await program.exit()).toBe(0)
+  })
+})
+
+describe('--watch', () => {
+  test('a change of a loaded file starts the process again at once', async () => {
+    const [module, helper] = [join(directory, 'module.mts'), join(directory, 'helper.mts')]
+    writeFileSync(module, "export { value } from './helper.mts'")
+    writeFileSync(helper, 'export const value: number = 1')
+    const program = run('app.mjs', ['--load', module, '--watch'])
+    const before = await program.line(isReady)
+    await program.ready()
+    writeFileSync(helper, 'export const value: number = 22')
+    expect(await program.line((line) => line.loaded === 22)).toMatchObject({ msg: 'ready' })
+    expect(program.log.find(({ msg }) => msg === 'asked to stop')?.pid).toBe(before.pid)
+    expect(program.log.some(isRestart)).toBe(false)
+  })
+
+  test('a syntax error waits for the file to change, at the first start and later', async () => {
+    const module = join(directory, 'module.mts')
+    writeFileSync(module, 'export const value = ;')
+    const program = run('app.mjs', ['--load', module, '--watch'])
+    const isError = ({ msg }: LogLine) => msg.startsWith(`${module}:1:22: `)
+    expect((await program.line(isError)).msg).toMatch(/\nwaiting for a file to change$/)
+    writeFileSync(module, 'export const value = 1')
+    await program.ready()
+    writeFileSync(module, 'export const value = ; ')
+    await program.lines(2, isError)
+    writeFileSync(module, 'export const value = 33')
+    await program.line((line) => line.loaded === 33)
+    program.process.kill('SIGINT')
+    expect(await program.exit()).toBe(0)
+  })
+})

@@ -1,0 +1,84 @@
+// Measures the cluster beside a plain `ws` server, in turns, and prints a table: see README.md in this folder.
+import { availableParallelism } from 'node:os'
+import { readOptions, usage } from './bench-options.mjs'
+import { killChildren } from './child-process.mjs'
+import { startCluster, startPlain } from './contestants.mjs'
+import { formatExpectations, formatTable, summarize } from './report.mjs'
+import { createScenarios } from './scenarios.mjs'
+
+/** Files that a server or the generator has open besides its connections. */
+const SPARE_FILES = 100
+/** From this share of a core on, the load generator may have been the limit. */
+const BUSY_GENERATOR = 0.95
+
+const contestants = { ours: startCluster, plain: startPlain }
+
+process.on('exit', killChildren)
+process.on('SIGINT', () => process.exit(130))
+process.on('SIGTERM', () => process.exit(143))
+
+try {
+  const options = readOptions(process.argv.slice(2))
+  if (options.help) process.stdout.write(`${usage}\n`)
+  else process.exitCode = await bench(options)
+} catch (error) {
+  process.stderr.write(`bench: ${error.message}\n`)
+  process.exit(1)
+}
+
+/** Runs all rounds and prints what they come to; resolves with the exit code. */
+async function bench(options) {
+  const scenarios = createScenarios(options).filter(({ rows }) => rows.some(({ kind }) => options.only.includes(kind)))
+  if (options.only.includes('connect') || options.only.includes('idle')) checkOpenFiles(options.idleConnections)
+  const measured = new Map(scenarios.flatMap(({ rows }) => rows.map((row) => [row, { ...row, ours: [], plain: [] }])))
+
+  for (let round = 1; round <= options.rounds; round++) {
+    // Who goes first changes, so that neither always runs in the other's wake.
+    const order = round % 2 === 1 ? ['ours', 'plain'] : ['plain', 'ours']
+    for (const { rows, measure } of scenarios) {
+      for (const side of order) {
+        const server = await contestants[side]()
+        const figures = await measure(server, options.seconds)
+        await server.stop()
+        for (const [index, row] of rows.entries()) {
+          measured.get(row)[side].push(figures[index])
+          reportProgress(`round ${round}/${options.rounds}`, side, row, figures[index])
+        }
+      }
+    }
+  }
+
+  const summaries = [...measured.values()].filter(({ kind }) => options.only.includes(kind)).map(summarize)
+  print(summaries, options)
+  return options.check && summaries.some(({ isAsExpected }) => isAsExpected === false) ? 1 : 0
+}
+
+function print(summaries, { json, rounds, seconds }) {
+  const conditions = { node: process.version, cores: availableParallelism(), rounds, seconds }
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ...conditions, rows: summaries }, undefined, 2)}\n`)
+    return
+  }
+  const { node, cores } = conditions
+  process.stdout.write(
+    `${formatTable(summaries)}\n\nMedians of ${rounds} pairs of ${seconds} s; Node ${node}, ${cores} cores.\n` +
+      formatExpectations(summaries),
+  )
+}
+
+function reportProgress(round, side, { name, unit }, { value, generatorCpuShare = 0 }) {
+  const warning = generatorCpuShare < BUSY_GENERATOR ? '' : ' (the load generator was at its own limit)'
+  process.stderr.write(`${round}, ${name}, ${side}: ${value.toFixed(1)} ${unit}${warning}\n`)
+}
+
+/** Throws when this shell does not let one process have so many connections: better said now than by a failed accept. */
+function checkOpenFiles(connections) {
+  const report = /** @type {*} */ (process.report?.getReport())
+  const limit = report?.userLimits?.open_files?.hard
+  if (typeof limit === 'number' && limit < connections + SPARE_FILES) {
+    throw new Error(
+      `${connections} connections need ${connections + SPARE_FILES} open files and the limit is ${limit}: ` +
+        'raise it (ulimit -n) or give --idle-connections.',
+    )
+  }
+}

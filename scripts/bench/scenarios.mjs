@@ -1,0 +1,93 @@
+// What is measured, and how one server is measured once.
+import { fileURLToPath } from 'node:url'
+import { ChildProcess, residentBytes } from './child-process.mjs'
+
+const LOAD_FILE = fileURLToPath(new URL('./load.mjs', import.meta.url))
+
+/** What connecting, joining and the last answers may take on top of the warm-up and the measuring. */
+const LOAD_PATIENCE_MS = 180_000
+/** How long connections are left idle before memory is read: the servers have told each other about all of them by then. */
+const IDLE_SETTLE_MS = 3000
+/** Every server is new, so this is also its time to be compiled. */
+const WARM_UP_SECONDS = 2
+
+/**
+ * One measured value: `value` in the row's unit, and the latency percentiles where the load has any.
+ *
+ * @typedef {{ value: number, p50Us?: number, p99Us?: number, generatorCpuShare?: number }} Figure
+ */
+
+/**
+ * A line of the table; `kind` is what `--only` names, `atLeast` the ratio ours/plain that is expected of it.
+ *
+ * @typedef {{ kind: string, name: string, unit: string, atLeast?: number }} Row
+ */
+
+/**
+ * A load that fills some rows: `measure` resolves with one figure for each of them.
+ *
+ * @typedef {object} Scenario
+ * @property {Row[]} rows
+ * @property {(server: import('./contestants.mjs').Contestant, seconds: number) => Promise<Figure[]>} measure
+ */
+
+/**
+ * Every scenario, in the order of the table.
+ *
+ * @returns {Scenario[]}
+ */
+export function createScenarios({ idleConnections }) {
+  return [
+    {
+      rows: [
+        { kind: 'connect', name: 'connect', unit: 'handshakes/s' },
+        { kind: 'idle', name: 'idle connection, gateway', unit: 'kB' },
+        { kind: 'idle', name: 'idle connection, all processes', unit: 'kB' },
+      ],
+      measure: (server) => measureIdle(server, idleConnections),
+    },
+    createFlow('echo', 'round trips/s', { connections: 100, size: 64, depth: 1 }),
+    createFlow('echo', 'round trips/s', { connections: 100, size: 64, depth: 16 }, 1),
+    createFlow('group', 'deliveries/s', { connections: 1000, size: 128, depth: 1 }),
+    createFlow('group', 'deliveries/s', { connections: 1000, size: 128, depth: 4 }),
+    createFlow('group', 'deliveries/s', { connections: 1000, size: 128, depth: 16 }, 8),
+  ]
+}
+
+/** A scenario that keeps messages flowing and counts what arrives. */
+function createFlow(mode, unit, settings, atLeast) {
+  async function measure({ port }, seconds) {
+    const load = startLoad({ ...settings, mode, port, seconds, warmup: WARM_UP_SECONDS })
+    const { deliveriesPerSecond, p50Us, p99Us, generatorCpuShare } = await readResult(load, seconds)
+    await load.stop()
+    return [{ value: deliveriesPerSecond, p50Us, p99Us, generatorCpuShare }]
+  }
+  return { rows: [{ kind: mode, name: `${mode}, depth ${settings.depth}`, unit, atLeast }], measure }
+}
+
+async function measureIdle({ frontPid, pids, port }, connections) {
+  const readMemory = () => ({ front: residentBytes(frontPid), all: sum(pids.map(residentBytes)) })
+  const before = readMemory()
+  const load = startLoad({ mode: 'idle', port, connections, seconds: (2 * IDLE_SETTLE_MS) / 1000 })
+  const { connectPerSecond } = await readResult(load, 0)
+  await load.stayUp(IDLE_SETTLE_MS)
+  const after = readMemory()
+  await load.stop()
+  return [
+    { value: connectPerSecond },
+    { value: (after.front - before.front) / connections / 1000 },
+    { value: (after.all - before.all) / connections / 1000 },
+  ]
+}
+
+function startLoad(settings) {
+  return new ChildProcess('load', [LOAD_FILE, ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)])
+}
+
+function readResult(load, seconds) {
+  return load.line(({ mode }) => mode !== undefined, (WARM_UP_SECONDS + seconds) * 1000 + LOAD_PATIENCE_MS)
+}
+
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0)
+}
