@@ -1,8 +1,8 @@
 import {
   createInstanceId,
-  EMPTY,
   type Frame,
   GatewayWorkerError,
+  gatewayKey,
   gatewayKeyOf,
   type Link,
   type LinkHandler,
@@ -11,7 +11,6 @@ import {
   silentLog,
 } from '@gatewayworker/protocol'
 import { RegisterWatcher } from '@gatewayworker/register'
-import { GatewayUnavailableError } from './gateway-unavailable-error.ts'
 import { PooledGateway } from './pooled-gateway.ts'
 
 export interface GatewayPoolOptions {
@@ -31,28 +30,22 @@ export interface GatewayPoolOptions {
   secretKey?: string
 }
 
-/** A command to gateways; what is left out is zero or empty. */
+/** A command to gateways. Every order has all fields, so that all have one shape and sending one is quick. */
 export interface Order {
-  body?: Uint8Array | string
-  command: number
-  connectionId?: number
-  ext?: Uint8Array | string
-  flag?: number
-}
-
-/** An order for one gateway. */
-export interface AddressedOrder extends Order {
-  gateway: PooledGateway
+  readonly body: Uint8Array | string
+  readonly command: number
+  readonly connectionId: number
+  readonly ext: Uint8Array | string
+  readonly flag: number
 }
 
 /** What one gateway answered. */
 export interface Answer {
-  gateway: PooledGateway
-  value: unknown
+  readonly gateway: PooledGateway
+  readonly value: unknown
 }
 
 const DEFAULT_DEADLINE_MS = 5_000
-const DONE = Promise.resolve()
 
 /**
  * A link to every gateway of the cluster: kept as the register says, used for sends, questions and (by a worker) events.
@@ -97,42 +90,25 @@ export class GatewayPool {
   }
 
   /**
-   * Sends orders. Resolves when none of their links is full; rejects with GATEWAY_UNAVAILABLE if a gateway could not be reached in time
-   * (the others have got theirs).
+   * Sends an order, `ext` in place of its own if given. Nothing comes back if the sender need not wait; else a promise that resolves when
+   * there is room on the link again, or rejects with the reason if the gateway could not be reached in time.
    */
-  tell(orders: Iterable<AddressedOrder>): Promise<void> {
-    let waits: Promise<unknown>[] | undefined
-    for (const order of orders) {
-      const { link } = order.gateway
-      if (link !== undefined) send(link, order)
-      if (link === undefined || link.isFull) {
-        waits ??= []
-        waits.push(link === undefined ? this.#tellLater(order) : link.drained())
-      }
-    }
-    return waits === undefined ? DONE : this.#allReached(waits)
+  tell(gateway: PooledGateway, order: Order, ext = order.ext): Promise<void> | undefined {
+    const { link } = gateway
+    if (link === undefined) return this.#tellLater(gateway, order, ext)
+    link.send(order.command, order.connectionId, order.flag, ext, order.body)
+    return link.isFull ? link.drained() : undefined
   }
 
   /**
-   * Asks and collects what is answered in time; `unanswered` has the errors of the others by gateway address.
-   * A gateway that leaves the cluster meanwhile is in neither.
+   * Asks, and resolves with the answer; undefined if the gateway has left the cluster meanwhile. Rejects with the reason if it cannot be
+   * reached or does not answer in time.
    */
-  async ask(
-    orders: Iterable<AddressedOrder>,
-  ): Promise<{ answers: Answer[]; unanswered: Map<string, GatewayWorkerError> }> {
-    const answers: Answer[] = []
-    const unanswered = new Map<string, GatewayWorkerError>()
-    const asked = Array.from(orders, async ({ gateway, command, connectionId, flag, ext, body }) => {
-      try {
-        const link = gateway.link ?? (await gateway.whenUp(this.deadlineMs))
-        const value = await link?.ask(command, this.deadlineMs, connectionId, flag, ext, body)
-        if (link !== undefined) answers.push({ gateway, value })
-      } catch (error) {
-        unanswered.set(gateway.address, error as GatewayWorkerError)
-      }
-    })
-    await Promise.all(asked)
-    return { answers, unanswered }
+  async ask(gateway: PooledGateway, order: Order, ext = order.ext): Promise<Answer | undefined> {
+    const link = gateway.link ?? (await gateway.whenUp(this.deadlineMs))
+    if (link === undefined) return undefined
+    const value = await link.ask(order.command, this.deadlineMs, order.connectionId, order.flag, ext, order.body)
+    return { gateway, value }
   }
 
   /** Stops reading from all gateways. */
@@ -162,9 +138,10 @@ export class GatewayPool {
   }
 
   #add(address: string): void {
-    if (this.#isClosed || [...this.#gateways.values()].some((gateway) => gateway.address === address)) return
+    if (this.#isClosed) return
     const { bufferSizeBytes, persistent = true, role, secretKey = '' } = this.#options
     try {
+      if (this.#gateways.has(gatewayKey(address))) return
       const gateway = new PooledGateway(address, {
         bufferSizeBytes,
         hello: { instance: this.#instance, role, secretKey },
@@ -239,33 +216,15 @@ export class GatewayPool {
     })
   }
 
-  async #tellLater(order: AddressedOrder): Promise<void> {
-    const { gateway } = order
-    try {
-      const link = await gateway.whenUp(this.deadlineMs)
-      if (link === undefined) return // it left, and its clients with it
-      send(link, order)
-      await link.drained()
-    } catch (error) {
-      throw new GatewayUnavailableError(new Map([[gateway.address, error as GatewayWorkerError]]), undefined)
-    }
-  }
-
-  async #allReached(waits: Promise<unknown>[]): Promise<void> {
-    const missing = new Map<string, GatewayWorkerError>()
-    for (const result of await Promise.allSettled(waits)) {
-      if (result.status === 'fulfilled') continue
-      for (const [address, error] of (result.reason as GatewayUnavailableError).errors) missing.set(address, error)
-    }
-    if (missing.size > 0) throw new GatewayUnavailableError(missing, undefined)
+  async #tellLater(gateway: PooledGateway, order: Order, ext: Order['ext']): Promise<void> {
+    const link = await gateway.whenUp(this.deadlineMs)
+    if (link === undefined) return // it left, and its clients with it
+    link.send(order.command, order.connectionId, order.flag, ext, order.body)
+    await link.drained()
   }
 
   /** A program that ends right after a send has sent it all the same. */
   readonly #flush = (): void => {
     for (const { link } of this.#gateways.values()) link?.flush()
   }
-}
-
-function send(link: Link, { command, connectionId = 0, flag = 0, ext = EMPTY, body = EMPTY }: Order): void {
-  link.send(command, connectionId, flag, ext, body)
 }

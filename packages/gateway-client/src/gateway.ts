@@ -1,4 +1,4 @@
-import { Command, connectionIdOf, Flag, GatewayWorkerError, msgpack } from '@gatewayworker/protocol'
+import { Command, connectionIdOf, EMPTY, Flag, GatewayWorkerError, msgpack } from '@gatewayworker/protocol'
 import {
   checkClientId,
   checkGroup,
@@ -10,9 +10,9 @@ import {
   type Uid,
 } from './arguments.ts'
 import { currentClient } from './current-client.ts'
-import { type AddressedOrder, type Answer, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
-import { GatewayUnavailableError } from './gateway-unavailable-error.ts'
-import { encodeMessage, type Message } from './message.ts'
+import { type Answer, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
+import { type EncodedMessage, encodeMessage, type Message } from './message.ts'
+import { askAndCombine, askForReceipt, createOrder, type Receipt, type Target, tellAll, tellOne } from './orders.ts'
 import type { PooledGateway } from './pooled-gateway.ts'
 import {
   clientIdsOf,
@@ -31,16 +31,6 @@ export interface SendOptions {
   raw?: boolean
   /** Wait until the gateways say who took the message. Default false. */
   receipt?: boolean
-}
-
-/** What became of a message. */
-export interface Receipt {
-  /** Clients that took it. */
-  delivered: number
-  /** Clients that read too slowly to get it. */
-  slow: number
-  /** Addresses of the gateways that did not answer in time. */
-  unanswered: string[]
 }
 
 type Sent<Options> = Promise<Options extends { receipt: true } ? Receipt : void>
@@ -119,7 +109,7 @@ export class GatewayClient {
     excludeClientIds?: string | readonly string[] | null,
     options?: Options,
   ): Sent<Options> {
-    const order = { command: Command.SEND_TO_ALL, ...encodeMessage(message, options) }
+    const order = createOrder(Command.SEND_TO_ALL, 0, EMPTY, encodeMessage(message, options))
     const excluded = toList(excludeClientIds).map(checkClientId)
     if (clientIds == null) {
       return this.#send(order, options, (gateway) => {
@@ -135,18 +125,26 @@ export class GatewayClient {
   }
 
   /** To one client. */
-  async sendToClient<Options extends RawOrOptions = false>(
+  sendToClient<Options extends RawOrOptions = false>(
     clientId: string,
     message: Message,
     options?: Options,
   ): Sent<Options> {
-    const order = { command: Command.SEND_TO_ONE, ...encodeMessage(message, options) }
-    return this.#sendTo(checkClientId(clientId), order, options)
+    // Not an async function, whose promises would be a good part of what an echo costs a worker.
+    try {
+      return this.#sendTo(clientId, Command.SEND_TO_ONE, EMPTY, encodeMessage(message, options), options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** To the client whose event is being handled. Rejects with NO_CURRENT_CLIENT outside a handler. */
-  async sendToCurrentClient<Options extends RawOrOptions = false>(message: Message, options?: Options): Sent<Options> {
-    return this.sendToClient(currentClientId(), message, options)
+  sendToCurrentClient<Options extends RawOrOptions = false>(message: Message, options?: Options): Sent<Options> {
+    try {
+      return this.sendToClient(currentClientId(), message, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** To all clients of a uid, or of several uids (once per listing). */
@@ -156,7 +154,7 @@ export class GatewayClient {
     options?: Options,
   ): Sent<Options> {
     const ext = JSON.stringify(toList(uid).map(checkUid))
-    return this.#send({ command: Command.SEND_TO_UID, ...encodeMessage(message, options) }, options, () => ext)
+    return this.#send(createOrder(Command.SEND_TO_UID, 0, EMPTY, encodeMessage(message, options)), options, () => ext)
   }
 
   /** To all members of a group, or of several groups (a client in two of them gets it twice), but not to `excludeClientIds`. */
@@ -168,7 +166,7 @@ export class GatewayClient {
   ): Sent<Options> {
     const groups = toList(group).map(checkGroup)
     const excluded = toList(excludeClientIds).map(checkClientId)
-    const order = { command: Command.SEND_TO_GROUP, ...encodeMessage(message, options) }
+    const order = createOrder(Command.SEND_TO_GROUP, 0, EMPTY, encodeMessage(message, options))
     return this.#send(order, options, (gateway) => JSON.stringify({ group: groups, exclude: idsOn(gateway, excluded) }))
   }
 
@@ -176,8 +174,7 @@ export class GatewayClient {
 
   /** Says the message, if there is one, then closes the client politely (WebSocket code 1000). */
   async closeClient(clientId: string, message?: Message): Promise<void> {
-    const lastWords = message === undefined ? {} : encodeMessage(message)
-    return this.#end(checkClientId(clientId), { command: Command.KICK, ...lastWords })
+    return this.#end(clientId, Command.KICK, message === undefined ? undefined : encodeMessage(message))
   }
 
   /** Closes the client whose event is being handled, and handles no more messages of it. */
@@ -187,7 +184,7 @@ export class GatewayClient {
 
   /** Ends the connection at once; what still waited for the client is dropped. */
   async destroyClient(clientId: string): Promise<void> {
-    return this.#end(checkClientId(clientId), { command: Command.DESTROY })
+    return this.#end(clientId, Command.DESTROY)
   }
 
   /** The name that GatewayWorker gave `destroyClient`. */
@@ -204,45 +201,44 @@ export class GatewayClient {
 
   /** Binds the client to a uid, in place of the one it had. A uid may have many clients. */
   async bindUid(clientId: string, uid: Uid): Promise<void> {
-    return this.#tell(checkClientId(clientId), { command: Command.BIND_UID, ext: checkUid(uid) })
+    return this.#sendTo(clientId, Command.BIND_UID, checkUid(uid))
   }
 
   /** Unbinds whatever uid the client has; `uid` is there because GatewayWorker has it. */
   async unbindUid(clientId: string, _uid?: Uid): Promise<void> {
-    return this.#tell(checkClientId(clientId), { command: Command.UNBIND_UID })
+    return this.#sendTo(clientId, Command.UNBIND_UID)
   }
 
   /** Makes the client a member of the group, which exists as long as it has members. */
   async joinGroup(clientId: string, group: Group): Promise<void> {
-    return this.#tell(checkClientId(clientId), { command: Command.JOIN_GROUP, ext: checkGroup(group) })
+    return this.#sendTo(clientId, Command.JOIN_GROUP, checkGroup(group))
   }
 
   async leaveGroup(clientId: string, group: Group): Promise<void> {
-    return this.#tell(checkClientId(clientId), { command: Command.LEAVE_GROUP, ext: checkGroup(group) })
+    return this.#sendTo(clientId, Command.LEAVE_GROUP, checkGroup(group))
   }
 
   /** Everybody leaves the group. */
   async ungroup(group: Group): Promise<void> {
     const ext = checkGroup(group)
-    return this.#send({ command: Command.UNGROUP }, false, () => ext)
+    return this.#send(createOrder(Command.UNGROUP), false, () => ext)
   }
 
   // --- Sessions ----------------------------------------------------------------------------------------------------------------
 
   /** Replaces the client's session. */
   async setSession(clientId: string, session: Session): Promise<void> {
-    return this.#writeSession(checkClientId(clientId), checkSession(session), Command.SET_SESSION, 'replace')
+    return this.#writeSession(clientId, checkSession(session), Command.SET_SESSION, 'replace')
   }
 
   /** Merges into the client's session: maps by key at every depth, lists by index, anything else replaces. */
   async updateSession(clientId: string, session: Session): Promise<void> {
-    return this.#writeSession(checkClientId(clientId), checkSession(session), Command.UPDATE_SESSION, 'merge')
+    return this.#writeSession(clientId, checkSession(session), Command.UPDATE_SESSION, 'merge')
   }
 
   /** The client's session, {} if it has none, null if there is no such client. */
   async getSession(clientId: string): Promise<Session | null> {
-    const order = { command: Command.GET_SESSION_BY_CLIENT_ID }
-    return this.#askAbout(checkClientId(clientId), order, (answer) => {
+    return this.#askAbout(clientId, Command.GET_SESSION_BY_CLIENT_ID, EMPTY, (answer) => {
       if (answer?.value == null) return null
       return answer.value instanceof Uint8Array ? (msgpack.decode(answer.value) as Session) : {}
     })
@@ -251,19 +247,18 @@ export class GatewayClient {
   /** Client id → session, of everybody, or of a group. */
   async getAllClientSessions(group?: Group): Promise<Map<string, Session>> {
     if (group !== undefined) return this.getClientSessionsByGroup(group)
-    return this.#ask({ command: Command.GET_ALL_CLIENT_SESSIONS }, readSessions)
+    return this.#ask(Command.GET_ALL_CLIENT_SESSIONS, EMPTY, readSessions)
   }
 
   /** Client id → session. */
   async getClientSessionsByGroup(group: Group): Promise<Map<string, Session>> {
-    return this.#ask({ command: Command.GET_CLIENT_SESSIONS_BY_GROUP, ext: checkGroup(group) }, readSessions)
+    return this.#ask(Command.GET_CLIENT_SESSIONS_BY_GROUP, checkGroup(group), readSessions)
   }
 
   // --- Who is online -----------------------------------------------------------------------------------------------------------
 
   async isOnline(clientId: string): Promise<boolean> {
-    const order = { command: Command.IS_ONLINE }
-    return this.#askAbout(checkClientId(clientId), order, (answer) => readCount(answer) > 0)
+    return this.#askAbout(clientId, Command.IS_ONLINE, EMPTY, (answer) => readCount(answer) > 0)
   }
 
   /** Whether the uid has any client. */
@@ -278,7 +273,7 @@ export class GatewayClient {
   }
 
   async getAllClientIdCount(): Promise<number> {
-    return this.#ask({ command: Command.GET_CLIENT_COUNT_BY_GROUP }, sumOf)
+    return this.#ask(Command.GET_CLIENT_COUNT_BY_GROUP, EMPTY, sumOf)
   }
 
   /** The older name of `getAllClientIdCount`. */
@@ -287,7 +282,7 @@ export class GatewayClient {
   }
 
   async getClientIdCountByGroup(group: Group): Promise<number> {
-    return this.#ask({ command: Command.GET_CLIENT_COUNT_BY_GROUP, ext: checkGroup(group) }, sumOf)
+    return this.#ask(Command.GET_CLIENT_COUNT_BY_GROUP, checkGroup(group), sumOf)
   }
 
   /** The older name of `getClientIdCountByGroup`. */
@@ -298,8 +293,7 @@ export class GatewayClient {
   /** Group → number of members; every asked group is there. */
   async batchGetClientIdCountByGroup(groups: readonly Group[]): Promise<Map<string, number>> {
     const names = groups.map(checkGroup)
-    const order = { command: Command.BATCH_GET_CLIENT_COUNT_BY_GROUP, ext: JSON.stringify(names) }
-    return this.#ask(order, (answers) => {
+    return this.#ask(Command.BATCH_GET_CLIENT_COUNT_BY_GROUP, JSON.stringify(names), (answers) => {
       const counts = new Map(names.map((group) => [group, 0]))
       for (const { value } of answers) {
         for (const [group, count] of value as Map<string, number>) counts.set(group, (counts.get(group) ?? 0) + count)
@@ -317,15 +311,15 @@ export class GatewayClient {
   }
 
   async getClientIdByUid(uid: Uid): Promise<string[]> {
-    const order = { command: Command.GET_CLIENT_ID_BY_UID, ext: checkUid(uid) }
-    return this.#ask(order, (answers) => answers.flatMap(({ gateway, value }) => clientIdsOf(gateway, value)))
+    return this.#ask(Command.GET_CLIENT_ID_BY_UID, checkUid(uid), (answers) =>
+      answers.flatMap(({ gateway, value }) => clientIdsOf(gateway, value)),
+    )
   }
 
   /** Uid → client ids; every asked uid is there. */
   async batchGetClientIdByUid(uids: readonly Uid[]): Promise<Map<string, string[]>> {
     const names = uids.map(checkUid)
-    const order = { command: Command.BATCH_GET_CLIENT_ID_BY_UID, ext: JSON.stringify(names) }
-    return this.#ask(order, (answers) => {
+    return this.#ask(Command.BATCH_GET_CLIENT_ID_BY_UID, JSON.stringify(names), (answers) => {
       const clients = new Map(names.map((uid) => [uid, [] as string[]]))
       for (const { gateway, value } of answers) {
         for (const [uid, ids] of value as Map<string, unknown>) clients.get(uid)?.push(...clientIdsOf(gateway, ids))
@@ -337,8 +331,8 @@ export class GatewayClient {
   /** The client's uid, null if it has none or is not there. */
   async getUidByClientId(clientId: string): Promise<string | null> {
     const where = { connection_id: [connectionIdOf(checkClientId(clientId))] }
-    const order = { command: Command.SELECT, ext: JSON.stringify({ fields: ['uid'], where }) }
-    return this.#askAbout(clientId, order, (answer) => (answer && readRows([answer])[0]?.uid) ?? null)
+    const ext = JSON.stringify({ fields: ['uid'], where })
+    return this.#askAbout(clientId, Command.SELECT, ext, (answer) => (answer && readRows([answer])[0]?.uid) ?? null)
   }
 
   /** The distinct uids of everybody. */
@@ -361,7 +355,7 @@ export class GatewayClient {
 
   /** The groups that have members. */
   async getAllGroupIdList(): Promise<string[]> {
-    return this.#ask({ command: Command.GET_GROUP_ID_LIST }, (answers) =>
+    return this.#ask(Command.GET_GROUP_ID_LIST, EMPTY, (answers) =>
       distinct(answers.flatMap(({ value }) => value as string[])),
     )
   }
@@ -420,62 +414,69 @@ export class GatewayClient {
     extOf: (gateway: PooledGateway) => string | undefined,
   ): Sent<Options> {
     return this.#whenReady<unknown>((pool) => {
-      const orders: AddressedOrder[] = []
+      const targets: Target[] = []
       for (const gateway of pool.gateways) {
         const ext = extOf(gateway)
-        if (ext !== undefined) orders.push({ ...order, gateway, ext })
+        if (ext !== undefined) targets.push({ gateway, ext })
       }
-      return wantsReceipt(options) ? askForReceipt(pool, orders) : pool.tell(orders)
+      return wantsReceipt(options) ? askForReceipt(pool, order, targets) : tellAll(pool, order, targets)
     }) as Sent<Options>
   }
 
   /** Sends to the gateway of a client; one that is gone has no client to send to. */
-  #sendTo<Options extends RawOrOptions>(clientId: string, order: Order, options: Options | undefined): Sent<Options> {
+  #sendTo<Options extends RawOrOptions = false>(
+    clientId: string,
+    command: number,
+    ext: string | Uint8Array = EMPTY,
+    message?: EncodedMessage,
+    options?: Options,
+  ): Sent<Options> {
+    const order = createOrder(command, connectionIdOf(checkClientId(clientId)), ext, message)
     return this.#whenReady<unknown>((pool) => {
-      const orders = addressedTo(pool, clientId, order)
-      return wantsReceipt(options) ? askForReceipt(pool, orders) : pool.tell(orders)
+      const gateway = pool.gatewayOf(clientId)
+      return wantsReceipt(options) ? askForReceipt(pool, order, targetsOf(gateway)) : tellOne(pool, order, gateway)
     }) as Sent<Options>
   }
 
-  #tell(clientId: string, order: Order): Promise<void> {
-    return this.#whenReady((pool) => pool.tell(addressedTo(pool, clientId, order)))
-  }
-
-  #end(clientId: string, order: Order): Promise<void> {
+  #end(clientId: string, command: number, lastWords?: EncodedMessage): Promise<void> {
     const current = currentClient.getStore()
     if (current?.clientId === clientId) current.onClosing()
-    return this.#tell(clientId, order)
+    return this.#sendTo(clientId, command, EMPTY, lastWords)
   }
 
   #writeSession(clientId: string, session: Session, command: number, kind: 'replace' | 'merge'): Promise<void> {
-    const order = { command, ext: msgpack.encode(session), flag: 0 }
+    const ext = msgpack.encode(session)
     const current = currentClient.getStore()
-    if (current?.clientId === clientId) {
-      current.onSessionWritten(kind, session)
-      order.flag = Flag.OWN_CHANGE
-    }
-    return this.#tell(clientId, order)
+    if (current?.clientId !== clientId) return this.#sendTo(clientId, command, ext)
+    current.onSessionWritten(kind, session)
+    return this.#sendTo(clientId, command, ext, { body: EMPTY, flag: Flag.OWN_CHANGE })
   }
 
-  #ask<T>(order: Order, combine: (answers: Answer[]) => T): Promise<T> {
-    return this.#whenReady((pool) =>
-      askAndCombine(
-        pool,
-        Array.from(pool.gateways, (gateway) => ({ ...order, gateway })),
-        combine,
-      ),
-    )
+  /** Asks all gateways. */
+  #ask<T>(command: number, ext: string | Uint8Array, combine: (answers: Answer[]) => T): Promise<T> {
+    const order = createOrder(command, 0, ext)
+    return this.#whenReady((pool) => {
+      const targets = Array.from(pool.gateways, (gateway) => ({ gateway }))
+      return askAndCombine(pool, order, targets, combine)
+    })
   }
 
-  #askAbout<T>(clientId: string, order: Order, read: (answer: Answer | undefined) => T): Promise<T> {
-    return this.#whenReady((pool) =>
-      askAndCombine(pool, addressedTo(pool, clientId, order), ([answer]) => read(answer)),
-    )
+  /** Asks the gateway of a client; there is no answer if that is gone. */
+  #askAbout<T>(
+    clientId: string,
+    command: number,
+    ext: string | Uint8Array,
+    read: (answer: Answer | undefined) => T,
+  ): Promise<T> {
+    const order = createOrder(command, connectionIdOf(checkClientId(clientId)), ext)
+    return this.#whenReady((pool) => {
+      const targets = targetsOf(pool.gatewayOf(clientId))
+      return askAndCombine(pool, order, targets, ([answer]) => read(answer))
+    })
   }
 
   #select<T>(fields: Field[], where: object, combine: (rows: Row[]) => T): Promise<T> {
-    const ext = JSON.stringify({ fields, where })
-    return this.#ask({ command: Command.SELECT, ext }, (answers) => combine(readRows(answers)))
+    return this.#ask(Command.SELECT, JSON.stringify({ fields, where }), (answers) => combine(readRows(answers)))
   }
 
   #listByGroup(fields: Field[], pick: (row: Row) => string | null): Promise<Map<string, string[]>> {
@@ -509,35 +510,12 @@ function currentClientId(): string {
   return clientId
 }
 
-function addressedTo(pool: GatewayPool, clientId: string, order: Order): AddressedOrder[] {
-  const gateway = pool.gatewayOf(clientId)
-  return gateway === undefined ? [] : [{ ...order, gateway, connectionId: connectionIdOf(clientId) }]
-}
-
 /** The connection ids of those clients that the gateway holds, as PHP sends them (id → id); null if there are none. */
 function idsOn(gateway: PooledGateway, clientIds: readonly string[]): Record<number, number> | null {
   const ids = clientIds.filter((clientId) => clientId.startsWith(gateway.key)).map(connectionIdOf)
   return ids.length === 0 ? null : Object.fromEntries(ids.map((id) => [id, id]))
 }
 
-async function askForReceipt(pool: GatewayPool, orders: AddressedOrder[]): Promise<Receipt> {
-  const { answers, unanswered } = await pool.ask(orders)
-  const receipt: Receipt = { delivered: 0, slow: 0, unanswered: [...unanswered.keys()] }
-  for (const { value } of answers) {
-    const [taken, slow] = value as [number, number]
-    receipt.delivered += taken
-    receipt.slow += slow
-  }
-  return receipt
-}
-
-async function askAndCombine<T>(
-  pool: GatewayPool,
-  orders: AddressedOrder[],
-  combine: (answers: Answer[]) => T,
-): Promise<T> {
-  const { answers, unanswered } = await pool.ask(orders)
-  const result = combine(answers)
-  if (unanswered.size > 0) throw new GatewayUnavailableError(unanswered, result)
-  return result
+function targetsOf(gateway: PooledGateway | undefined): Target[] {
+  return gateway === undefined ? [] : [{ gateway }]
 }

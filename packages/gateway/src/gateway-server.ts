@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import {
   Command,
   createInstanceId,
+  DEFAULT_MAX_FRAME_BYTES,
   encodeClientId,
   Flag,
   gatewayKey,
@@ -32,7 +33,8 @@ import { WorkerPool } from './worker-pool.ts'
 const HANDSHAKE_TIMEOUT_MS = 10_000
 /** How long a client may take to answer a close frame before it is cut off, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2_000
-const LAST_WORDS_MS = 1_000
+/** What a message travels with to its worker, at most. */
+const FRAME_MARGIN_BYTES = 1024
 
 /**
  * A gateway process: holds clients, hands their events to workers, and obeys what workers and backends say about them.
@@ -63,6 +65,9 @@ export class GatewayServer {
       GatewayServerOptions
     const { compression, lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS, secretKey } = settings
     const router: GatewayServerOptions['router'] = settings.router
+    if (maxPayloadBytes > DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES) {
+      throw new RangeError(`maxPayloadBytes may be ${DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES} at most`)
+    }
     this.#options = settings
     this.#log = log
     this.#workers = new WorkerPool({
@@ -148,8 +153,6 @@ export class GatewayServer {
     this.#http.close()
     for (const client of [...this.#hub.members()]) client.close(CloseCode.GATEWAY_STOPS, 'gateway stops')
     await this.#listener.close()
-    // Whoever has not answered the close frame by now is cut off.
-    setTimeout(() => this.#http.closeAllConnections(), LAST_WORDS_MS).unref()
   }
 
   readonly #onLink = (link: Link, hello: Hello): LinkHandler => {

@@ -1,6 +1,16 @@
-import { type Codec, GatewayWorkerError, isPlainObject, mergeSessions, msgpack } from '@gatewayworker/protocol'
+import {
+  type Codec,
+  DEFAULT_MAX_FRAME_BYTES,
+  GatewayWorkerError,
+  isPlainObject,
+  mergeSessions,
+  msgpack,
+} from '@gatewayworker/protocol'
 
 type SessionMap = Record<string, unknown>
+
+/** A session must fit into a frame, with room for what travels beside it. */
+const MAX_SESSION_BYTES = DEFAULT_MAX_FRAME_BYTES / 2
 
 /** Kept as the bytes it was written with; a gateway opens it only to merge. */
 export interface StoredSession {
@@ -8,16 +18,16 @@ export interface StoredSession {
   readonly codec: Codec
 }
 
-/** Stores bytes that came in a frame; the copy lets go of the chunk they came in. */
+/** Stores bytes that came in a frame. */
 export function storeSession(bytes: Buffer, codec: Codec = msgpack): StoredSession {
   decodeSession({ bytes, codec })
-  return { bytes: Buffer.from(bytes), codec }
+  return keep(bytes, codec)
 }
 
 /** The session with `patch` merged in at every depth: maps merge by key, lists by index, anything else replaces. */
 export function mergeSession(stored: StoredSession | undefined, patch: Buffer, codec: Codec = msgpack): StoredSession {
   const merged = mergeSessions(decodeSession(stored), decodeSession({ bytes: patch, codec }))
-  return { bytes: Buffer.from(codec.encode(merged)), codec }
+  return keep(codec.encode(merged), codec)
 }
 
 /** The session with some of its top-level keys set and others removed. `patch` is {set: map, unset: list of keys}. */
@@ -29,7 +39,18 @@ export function patchSession(stored: StoredSession | undefined, patch: Buffer, c
   const session = decodeSession(stored)
   for (const key of unset) delete session[String(key)]
   for (const key of Object.keys(set)) session[key] = set[key]
-  return { bytes: Buffer.from(codec.encode(session)), codec }
+  return keep(codec.encode(session), codec)
+}
+
+/** The copy lets go of the memory that the bytes are a part of. */
+function keep(bytes: Buffer, codec: Codec): StoredSession {
+  if (bytes.length > MAX_SESSION_BYTES) {
+    throw new GatewayWorkerError(
+      'BAD_SESSION',
+      `a session of ${bytes.length} bytes is longer than ${MAX_SESSION_BYTES}`,
+    )
+  }
+  return { bytes: Buffer.from(bytes), codec }
 }
 
 function decodeSession(stored: StoredSession | undefined): SessionMap {

@@ -100,8 +100,11 @@ export class Dialer {
     if (frame.command !== LinkCommand.HELLO) {
       throw new GatewayWorkerError('BAD_HELLO', `${link.peer} answered the hello with command ${frame.command}`)
     }
-    const { instance } = msgpack.decode(frame.body) as { instance?: unknown }
+    const { instance } = (msgpack.decode(frame.body) ?? {}) as { instance?: unknown }
+    if (typeof instance !== 'string') {
+      throw new GatewayWorkerError('BAD_HELLO', `${link.peer} did not say which process it is`)
+    }
     this.#failures = 0
-    link.handler = this.#options.onUp(link, String(instance))
+    link.handler = this.#options.onUp(link, instance)
   }
 }

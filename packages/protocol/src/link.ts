@@ -130,7 +130,7 @@ export class Link {
   ): void {
     if (this.#isEnding) return
     const length = HEADER_BYTES + payloadBytes(ext) + payloadBytes(body)
-    if (length > this.#parser.maxFrameBytes && length > DEFAULT_MAX_FRAME_BYTES) {
+    if (length > this.#parser.maxFrameBytes) {
       throw new GatewayWorkerError('FRAME_TOO_LONG', `a frame of ${length} bytes is longer than a peer takes`)
     }
     const offset = this.#makeRoom(length)
@@ -297,14 +297,17 @@ export class Link {
   }
 
   readonly #onWritten = (): void => {
-    if (this.#isClosed) return
+    if (this.#socket.destroyed) return // what was waiting is lost, so there is no room to speak of
     if (!this.#persistent && this.#socket.writableLength === 0) this.#socket.unref()
     this.#checkRoom()
   }
 
   readonly #onKeepAlive = (): void => {
     if (this.#socket.connecting) return
-    if (!this.#hasSaid) this.send(LinkCommand.PING)
+    if (!this.#hasSaid) {
+      this.send(LinkCommand.PING)
+      this.flush() // now, so that it does not count as said in the interval that begins
+    }
     this.#hasSaid = false
     this.#silentIntervals = this.#hasHeard || this.#socket.isPaused() ? 0 : this.#silentIntervals + 1
     this.#hasHeard = false

@@ -133,6 +133,13 @@ export class RegisterServer {
       this.#refuse(peer, 'it announced no address')
       return
     }
+    for (const other of this.#peers) {
+      if (other === peer || other.gateway !== address) continue
+      this.#log.warn(
+        { gateway: address, peers: [other.address, peer.address] },
+        'two gateways have the same LAN address',
+      )
+    }
     peer.gateway = address
     this.#log.info({ gateway: address }, 'gateway online')
     this.#broadcast()

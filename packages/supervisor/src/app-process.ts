@@ -11,6 +11,8 @@ const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
 /** What the processes of one app's group are. */
 export interface AppGroup {
   app: App
+  /** How many they are. */
+  count: number
   logLevel: string
   name: string
   /** What the options are called where they are not the app's own: `--listen` may be a cluster's `--register-address`. */
@@ -19,7 +21,7 @@ export interface AppGroup {
 }
 
 /** Processes that run an app. Its options travel by IPC, since command lines and environments are for everyone to read. */
-export function createAppKind({ app, logLevel, name, optionNames = {}, options }: AppGroup): ProcessKind {
+export function createAppKind({ app, count, logLevel, name, optionNames = {}, options }: AppGroup): ProcessKind {
   return {
     explain(failure, index) {
       const ports = app.ports?.(options, index) ?? []
@@ -28,8 +30,9 @@ export function createAppKind({ app, logLevel, name, optionNames = {}, options }
     },
     fork() {
       const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as ['ignore', 'inherit', 'inherit', 'ipc']
-      // Cluster's children share every port they listen on, with those of other groups too: only for a group that wants it.
-      if (app.sharedListen === undefined) return fork(childFile, { stdio })
+      // Cluster's children share every port they listen on, with those of other groups too, and get each connection by way of the
+      // master: only for a group that wants it.
+      if (app.sharedListen === undefined || count === 1) return fork(childFile, { stdio })
       cluster.setupPrimary({ args: [], exec: childFile, stdio })
       return cluster.fork().process
     },

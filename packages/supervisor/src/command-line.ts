@@ -26,7 +26,13 @@ export async function parseCommandLine(
     .help(false)
     .version(false)
     .wrap(Math.min(process.stdout.columns ?? 100, 120))
-    .parserConfiguration({ 'camel-case-expansion': false, 'dot-notation': false, 'parse-positional-numbers': false })
+    .parserConfiguration({
+      // --no-worker-timeout is a name, and does not switch a --worker-timeout off.
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-positional-numbers': false,
+    })
     .option('help', { type: 'boolean', describe: 'Show this text' })
     .epilogue(
       'Every option can also be set by environment (--lan-ip is GW_LAN_IP) or in a config file (lanIp); ' +

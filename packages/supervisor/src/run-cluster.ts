@@ -68,7 +68,7 @@ function createGroup(member: AppMember | ScriptMember, logLevel: string, log: Lo
     return new ProcessGroup(name, 1, createScriptKind({ ...member, log: log.child({ process: name, index: 0 }) }), log)
   }
   const { count, name } = groupOptions(member)
-  return new ProcessGroup(name, count, createAppKind({ ...member, logLevel, name }), log)
+  return new ProcessGroup(name, count, createAppKind({ ...member, count, logLevel, name }), log)
 }
 
 function groupOptions({ app, options }: AppMember): { count: number; name: string } {
