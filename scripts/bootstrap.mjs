@@ -13,7 +13,11 @@ const stampFile = join(root, 'node_modules/.gatewayworker-lockfile-hash')
 
 /** Runs one set-up step and ends this process, with the step's own exit code, when it fails. */
 function runStep(command, args) {
-  const { error, status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  const { error, status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  })
   if (error) throw error
   if (status !== 0) process.exit(status ?? 1)
 }

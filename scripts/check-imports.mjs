@@ -18,6 +18,7 @@ const HOUSE = {
   'apps/businessworker': { ours: ['businessworker', 'supervisor'], libraries: [] },
   // users: they import what a user would
   'apps/chat': { ours: ['businessworker', 'gateway-client'], libraries: [] },
+  'apps/examples': { ours: ['businessworker', 'gateway-client'], libraries: ['express', 'express-session'] },
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -41,7 +42,7 @@ function checkFolder(folder) {
   const files = readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && SOURCE.test(entry.name))
     .map((entry) => relative(join(root, folder), join(entry.parentPath, entry.name)))
-    .filter((file) => /^(src\/|[^/]+$)/.test(file))
+    .filter((file) => !/^(dist|node_modules|test)\//.test(file))
   for (const file of files) {
     const text = readFileSync(join(root, folder, file), 'utf8')
     for (const match of text.matchAll(IMPORT)) {
