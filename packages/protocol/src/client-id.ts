@@ -8,8 +8,8 @@ const CLIENT_ID = /^[0-9a-f]{20}$/
 export function gatewayKey(address: string): string {
   const colon = address.lastIndexOf(':')
   const ip = address.slice(0, colon)
-  const port = Number(address.slice(colon + 1))
-  if (!isIPv4(ip) || !Number.isInteger(port) || port < 1 || port > 65535) {
+  const port = /^\d{1,5}$/.test(address.slice(colon + 1)) ? Number(address.slice(colon + 1)) : 0
+  if (!isIPv4(ip) || port < 1 || port > 65535) {
     throw new TypeError(`a gateway's LAN address is IPv4:port, not "${address}"`)
   }
   const octets = ip.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'))

@@ -12,6 +12,9 @@ export interface RegisterClientOptions {
 }
 
 const RETRY_MS = 1_000
+/** Processes of a cluster start together: a register that is not there yet is given its time to start, and looked for more often. */
+const START_RETRY_MS = 100
+const START_RETRIES = 10
 const PING_MS = 25_000
 
 /** Keeps one connection to every register up, says the same first line on each, and hears what they say. */
@@ -79,6 +82,7 @@ class RegisterConnection {
   readonly #persistent: boolean
   #isClosed = false
   #isReported = false
+  #startRetries = START_RETRIES
   #retry: NodeJS.Timeout | undefined
   #socket: Socket | undefined
 
@@ -114,6 +118,7 @@ class RegisterConnection {
     let reason = 'it closed the connection; is the secret key the same?'
     let isAccepted: NodeJS.Timeout | undefined
     socket.on('connect', () => {
+      this.#startRetries = 0
       socket.write(this.#firstLine)
       isAccepted = setTimeout(() => {
         this.#isReported = false
@@ -138,10 +143,19 @@ class RegisterConnection {
 
   #onClose(reason: string): void {
     if (this.#isClosed) return
+    if (this.#startRetries > 0) {
+      this.#startRetries -= 1
+      this.#connectAfter(START_RETRY_MS)
+      return
+    }
     // Said once per absence, not once a second.
     if (!this.#isReported) this.#log.warn({ register: this.#address }, `the register is away: ${reason}`)
     this.#isReported = true
-    this.#retry = setTimeout(() => this.#connect(), RETRY_MS)
+    this.#connectAfter(RETRY_MS)
+  }
+
+  #connectAfter(ms: number): void {
+    this.#retry = setTimeout(() => this.#connect(), ms)
     if (!this.#persistent) this.#retry.unref()
   }
 }

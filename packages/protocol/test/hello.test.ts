@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest'
+import { Command } from '../src/commands.ts'
+import { Frame } from '../src/frame.ts'
+import { createInstanceId, decodeHello, encodeHello, type Hello, isSameSecret } from '../src/hello.ts'
+import { buildFrame } from './build-frame.ts'
+
+const frameOf = (cmd: number, body: unknown) =>
+  new Frame(buildFrame({ cmd, flag: 1, body: typeof body === 'string' ? body : JSON.stringify(body) }), 0)
+
+const native = { version: 1, instance: 'abc' }
+
+describe('a hello', () => {
+  it("is PHP's first message with one field more", () => {
+    const worker = encodeHello({ instance: 'abc', role: { kind: 'worker', workerKey: 'Chat:0' }, secretKey: 's' })
+    expect(worker.command).toBe(200)
+    expect(JSON.parse(worker.body)).toEqual({ worker_key: 'Chat:0', secret_key: 's', native })
+    const client = encodeHello({ instance: 'abc', role: { kind: 'client' }, secretKey: 's' })
+    expect(client.command).toBe(202)
+    expect(JSON.parse(client.body)).toEqual({ secret_key: 's', native })
+  })
+
+  it.each<Hello>([
+    { instance: 'abc', role: { kind: 'worker', workerKey: 'Chät:0' }, secretKey: 'gehéim' },
+    { instance: 'abc', role: { kind: 'client' }, secretKey: '' },
+  ])('is read as it was said: %j', (hello) => {
+    const { command, body } = encodeHello(hello)
+    expect(decodeHello(frameOf(command, body))).toEqual(hello)
+  })
+
+  it('may leave out what has a meaning when it is missing', () => {
+    expect(decodeHello(frameOf(Command.WORKER_CONNECT, { native }))).toEqual({
+      instance: 'abc',
+      role: { kind: 'worker', workerKey: '' },
+      secretKey: '',
+    })
+    expect(decodeHello(frameOf(Command.GATEWAY_CLIENT_CONNECT, { native, secret_key: 5 })).secretKey).toBe('')
+  })
+
+  it.each([
+    ['another command', frameOf(Command.SEND_TO_ALL, { native })],
+    ['no JSON', frameOf(200, '{')],
+    ['nothing', frameOf(200, '')],
+    ['a text', frameOf(200, '"hello"')],
+    ['null', frameOf(200, 'null')],
+    ['a list', frameOf(200, '[]')],
+    ['a legacy hello', frameOf(200, { worker_key: 'Chat:0', secret_key: '' })],
+    ['native: null', frameOf(202, { native: null })],
+    ['native: a text', frameOf(202, { native: 'yes' })],
+    ['another version', frameOf(202, { native: { ...native, version: 2 } })],
+    ['no instance', frameOf(202, { native: { version: 1 } })],
+  ])('is not %s', (_name, frame) => {
+    expect(() => decodeHello(frame)).toThrow(expect.objectContaining({ code: 'BAD_HELLO' }))
+  })
+})
+
+it('an instance id is new each time', () => {
+  const ids = new Set(Array.from({ length: 100 }, createInstanceId))
+  expect(ids.size).toBe(100)
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{16}$/)
+})
+
+it('secrets are the same only if every character is', () => {
+  expect(isSameSecret('sécret', 'sécret')).toBe(true)
+  expect(isSameSecret('', '')).toBe(true)
+  for (const wrong of ['', 'secre', 'secret ', 'Secret', 'secret\0']) expect(isSameSecret(wrong, 'secret')).toBe(false)
+})

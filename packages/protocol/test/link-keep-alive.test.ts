@@ -1,0 +1,121 @@
+import type { Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Command } from '../src/commands.ts'
+import type { GatewayWorkerError } from '../src/errors.ts'
+import { buildFrame } from './build-frame.ts'
+import { endOfTurn, linkToSocket, readFrames, signal } from './link-pair.ts'
+
+const KEEP_ALIVE_MS = 1000
+
+// Only the interval is fake: the sockets are real, and so is the turn of the event loop that a verdict waits for.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('keep-alive', () => {
+  it('says PING in every interval in which nothing else was said', async () => {
+    const { far } = await linkToSocket({}, { keepAliveMs: KEEP_ALIVE_MS })
+    const next = nextCommands(far)
+    for (let n = 0; n < 2; n += 1) {
+      vi.advanceTimersByTime(KEEP_ALIVE_MS)
+      expect(await next()).toBe(Command.PING)
+    }
+  })
+
+  it('says nothing in an interval in which something was said', async () => {
+    const { link, far } = await linkToSocket({}, { keepAliveMs: KEEP_ALIVE_MS })
+    const next = nextCommands(far)
+    link.send(Command.SEND_TO_ALL)
+    expect(await next()).toBe(Command.SEND_TO_ALL)
+    vi.advanceTimersByTime(KEEP_ALIVE_MS)
+    link.send(Command.SEND_TO_ONE)
+    expect(await next()).toBe(Command.SEND_TO_ONE)
+  })
+
+  it('ends a link whose peer was silent for three intervals, and not sooner', async () => {
+    const closed = signal<GatewayWorkerError | undefined>()
+    const { link, far } = await linkToSocket(
+      { onClose: (_link, error) => closed.resolve(error) },
+      { keepAliveMs: KEEP_ALIVE_MS },
+    )
+    far.resume()
+    for (let n = 0; n < 2; n += 1) {
+      vi.advanceTimersByTime(KEEP_ALIVE_MS)
+      await endOfTurn()
+      await endOfTurn()
+      expect(link.isClosed).toBe(false)
+    }
+    vi.advanceTimersByTime(KEEP_ALIVE_MS)
+    expect(await closed.promise).toMatchObject({ code: 'LINK_TIMED_OUT' })
+  })
+
+  it('counts anew with everything that is heard', async () => {
+    let heard = signal()
+    const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { keepAliveMs: KEEP_ALIVE_MS })
+    for (let n = 0; n < 4; n += 1) {
+      heard = signal()
+      vi.advanceTimersByTime(2 * KEEP_ALIVE_MS)
+      far.write(buildFrame({ cmd: Command.SEND_TO_ALL }))
+      await heard.promise
+      vi.advanceTimersByTime(KEEP_ALIVE_MS) // takes note of it
+    }
+    await endOfTurn()
+    expect(link.isClosed).toBe(false)
+  })
+
+  it('reads first what came while this process itself stood still', async () => {
+    const heard = signal()
+    const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { keepAliveMs: KEEP_ALIVE_MS })
+    vi.advanceTimersByTime(2 * KEEP_ALIVE_MS)
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1)
+      far.write(buildFrame({ cmd: Command.SEND_TO_ALL }))
+      for (const until = performance.now() + 5; performance.now() < until; ); // a handler that takes its time
+    })
+    expect(link.isClosed).toBe(false)
+    vi.advanceTimersByTime(KEEP_ALIVE_MS) // the timer fires before the sockets are looked at
+    await heard.promise
+    await endOfTurn()
+    expect(link.isClosed).toBe(false)
+  })
+
+  it('does not blame a peer that it does not read', async () => {
+    const { link } = await linkToSocket({}, { keepAliveMs: KEEP_ALIVE_MS })
+    link.pause()
+    vi.advanceTimersByTime(10 * KEEP_ALIVE_MS)
+    await endOfTurn()
+    await endOfTurn()
+    expect(link.isClosed).toBe(false)
+  })
+
+  it('ends with its link', async () => {
+    const closed = signal()
+    const { link } = await linkToSocket({ onClose: () => closed.resolve() }, { keepAliveMs: KEEP_ALIVE_MS })
+    expect(vi.getTimerCount()).toBe(1)
+    link.close()
+    await closed.promise
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+/** Each call resolves with the command of the next frame that the socket receives. */
+function nextCommands(socket: Socket): () => Promise<number> {
+  const commands: number[] = []
+  let waiting: ((command: number) => void) | undefined
+  void readFrames(socket, ({ command }) => {
+    if (waiting === undefined) commands.push(command)
+    else waiting(command)
+    waiting = undefined
+    return false
+  })
+  return () =>
+    new Promise((resolve) => {
+      const command = commands.shift()
+      if (command === undefined) waiting = resolve
+      else resolve(command)
+    })
+}

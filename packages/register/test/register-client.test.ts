@@ -1,0 +1,216 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { RegisterAnnouncer, type RegisterClientOptions, RegisterWatcher } from '../src/register-client.ts'
+import { keptLog, Peer, startRegister } from './peer.ts'
+
+/** A watcher whose lists are waited for one by one. */
+function watch(registerAddresses: string[], options: Partial<RegisterClientOptions> = {}) {
+  const lists: string[][] = []
+  let wake = () => {}
+  const watcher = new RegisterWatcher({ registerAddresses, ...options }, (addresses) => {
+    lists.push(addresses)
+    wake()
+  })
+  onTestFinished(() => watcher.close())
+  const next = async () => {
+    while (lists.length === 0) {
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    }
+    return lists.shift()
+  }
+  /** Waits until this is the list; others may come before. */
+  const until = async (...addresses: string[]) => {
+    while ((await next())?.toSorted().join() !== addresses.join());
+  }
+  return { watcher, next, until }
+}
+
+function announce(address: string, registerAddresses: string[], options: Partial<RegisterClientOptions> = {}) {
+  const announcer = new RegisterAnnouncer(address, { registerAddresses, ...options })
+  onTestFinished(() => announcer.close())
+  return announcer
+}
+
+/** A register's port without a register: the test is the other side of each connection. */
+async function barePort() {
+  let connections = 0
+  const server = createServer(() => {
+    connections += 1
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+  })
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connectionCount: () => connections,
+    nextPeer: async () => new Peer((await once(server, 'connection'))[0]),
+  }
+}
+
+describe('the first line', () => {
+  it.each([
+    ['a gateway', { event: 'gateway_connect', address: '10.0.0.1:2900', secret_key: 's' }],
+    ['a worker', { event: 'worker_connect', secret_key: 's' }],
+  ])('of %s is what PHP says', async (who, message) => {
+    const { address, nextPeer } = await barePort()
+    const peer = nextPeer()
+    if (who === 'a gateway') announce('10.0.0.1:2900', [address], { secretKey: 's' })
+    else watch([address], { secretKey: 's' })
+    expect(JSON.parse(await (await peer).line())).toEqual(message)
+  })
+})
+
+describe('a watcher', () => {
+  it('hears at once who is online, also nobody, and every change', async () => {
+    const { address } = await startRegister()
+    const { next } = watch([address])
+    expect(await next()).toEqual([])
+    const announcer = announce('10.0.0.1:2900', [address])
+    expect(await next()).toEqual(['10.0.0.1:2900'])
+    announcer.close()
+    expect(await next()).toEqual([])
+  })
+
+  it('of several registers hears the union, each address once', async () => {
+    const registers = [await startRegister(), await startRegister()]
+    const [first, second] = registers.map(({ address }) => address) as [string, string]
+    const { until } = watch([first, second])
+    announce('10.0.0.1:2900', [first])
+    await until('10.0.0.1:2900')
+    announce('10.0.0.2:2900', [second])
+    await until('10.0.0.1:2900', '10.0.0.2:2900')
+    const both = announce('10.0.0.3:2900', [first, second])
+    await until('10.0.0.1:2900', '10.0.0.2:2900', '10.0.0.3:2900')
+    both.close()
+    await until('10.0.0.1:2900', '10.0.0.2:2900')
+  })
+
+  it('keeps what a register said last while that one is away, and takes what it says when it is back', async () => {
+    const stays = await startRegister()
+    const goes = await startRegister()
+    const log = keptLog()
+    const { next, until } = watch([stays.address, goes.address], { log })
+    announce('10.0.0.1:2900', [stays.address])
+    const lost = announce('10.0.0.2:2900', [goes.address])
+    await until('10.0.0.1:2900', '10.0.0.2:2900')
+    lost.close()
+    await until('10.0.0.1:2900')
+    announce('10.0.0.3:2900', [goes.address])
+    await until('10.0.0.1:2900', '10.0.0.3:2900')
+    await goes.server.stop()
+    await vi.waitUntil(() => log.lines.length > 0)
+    announce('10.0.0.4:2900', [stays.address])
+    expect((await next())?.toSorted()).toEqual(['10.0.0.1:2900', '10.0.0.3:2900', '10.0.0.4:2900'])
+    expect(log.lines.filter((line) => line.includes('the register is away'))).toHaveLength(1)
+    await startRegister({ port: goes.port })
+    // The register that is back hears of the third again from the gateway itself; which of the two comes first is open.
+    await until('10.0.0.1:2900', '10.0.0.3:2900', '10.0.0.4:2900')
+  })
+
+  it('takes a map for a list, as PHP encodes a list with gaps, and skips what is no address', async () => {
+    const { address, nextPeer } = await barePort()
+    const connected = nextPeer()
+    const { next } = watch([address])
+    const peer = await connected
+    peer.say(
+      { event: 'broadcast_addresses', addresses: { 0: '10.0.0.1:2900', 3: '10.0.0.2:2900' } },
+      { event: 'something_new', addresses: ['10.0.0.9:2900'] },
+      { event: 'broadcast_addresses', addresses: ['10.0.0.1:2900', 5, null] },
+      { event: 'broadcast_addresses' },
+    )
+    expect(await next()).toEqual(['10.0.0.1:2900', '10.0.0.2:2900'])
+    expect(await next()).toEqual(['10.0.0.1:2900'])
+    expect(await next()).toEqual([])
+  })
+
+  it('leaves a register that talks nonsense, and connects again', async () => {
+    const { address, nextPeer } = await barePort()
+    const log = keptLog()
+    const connected = nextPeer()
+    const { next } = watch([address], { log })
+    const peer = await connected
+    const again = nextPeer()
+    peer.say('hello\n')
+    await peer.closed
+    const back = await again
+    expect(log.lines.join()).toContain('a line is not JSON')
+    back.say({ event: 'broadcast_addresses', addresses: ['10.0.0.1:2900'] })
+    expect(await next()).toEqual(['10.0.0.1:2900'])
+  })
+
+  it('that is closed stays so, whether it was connected or about to connect again', async () => {
+    const { address, nextPeer, connectionCount } = await barePort()
+    const connect = async (log = keptLog()) => {
+      const connected = nextPeer()
+      return { ...watch([address], { log }), log, peer: await connected }
+    }
+    const connected = await connect()
+    connected.watcher.close()
+    await connected.peer.closed
+    const between = await connect()
+    between.peer.socket.destroy()
+    await vi.waitUntil(() => between.log.lines.length > 0)
+    between.watcher.close()
+    const open = await connect()
+    const again = nextPeer()
+    open.peer.socket.destroy()
+    const peer = await again
+    peer.say({ event: 'broadcast_addresses', addresses: [] })
+    await open.next() // it is this one that is back, a second later, and none of those that would have been back before it
+    expect(connectionCount()).toBe(4)
+  })
+})
+
+describe('an announcer', () => {
+  it('connects again every second, not sooner, and announces itself again', async () => {
+    const { address, nextPeer } = await barePort()
+    let connected = nextPeer()
+    const log = keptLog()
+    announce('10.0.0.1:2900', [address], { log })
+    for (let n = 0; n < 2; n += 1) {
+      const peer = await connected
+      expect(JSON.parse(await peer.line())).toMatchObject({ event: 'gateway_connect', address: '10.0.0.1:2900' })
+      connected = nextPeer()
+      const ended = performance.now()
+      peer.socket.destroy()
+      await connected
+      expect(performance.now() - ended).toBeGreaterThan(950)
+      expect(performance.now() - ended).toBeLessThan(3000)
+    }
+    // Said once per absence, with a hint at the commonest reason.
+    expect(log.lines.filter((line) => line.includes('is the secret key the same?'))).toHaveLength(1)
+  })
+
+  it('is online at every register, and finds one that starts later', async () => {
+    const first = await startRegister()
+    const later = await startRegister()
+    await later.server.stop()
+    announce('10.0.0.1:2900', [first.address, later.address])
+    await watch([first.address]).until('10.0.0.1:2900')
+    const started = await startRegister({ port: later.port })
+    await watch([started.address]).until('10.0.0.1:2900')
+  })
+})
+
+describe('a register address', () => {
+  it('may be IPv6 in brackets', async () => {
+    const { host, port } = await startRegister({ host: '::1' })
+    expect(host).toBe('::1')
+    announce('10.0.0.1:2900', [`[::1]:${port}`])
+    await watch([`[::1]:${port}`]).until('10.0.0.1:2900')
+  })
+
+  it('may be a name', async () => {
+    const { port } = await startRegister()
+    expect(await watch([`localhost:${port}`]).next()).toEqual([])
+  })
+
+  it('must be there', () => {
+    expect(() => watch([])).toThrow(TypeError)
+  })
+})

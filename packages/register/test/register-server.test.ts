@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest'
+import { RegisterServer } from '../src/register-server.ts'
+import { Peer, startRegister } from './peer.ts'
+
+const SECRET = 'the very secret'
+const WRONG = 'a wrong guess'
+
+const list = (...addresses: string[]) => JSON.stringify({ event: 'broadcast_addresses', addresses })
+
+async function connectGateway(port: number, address: string, secret_key?: string): Promise<Peer> {
+  const gateway = await Peer.connect(port)
+  gateway.say({ event: 'gateway_connect', address, secret_key })
+  return gateway
+}
+
+async function connectWorker(port: number, secret_key?: string): Promise<Peer> {
+  const worker = await Peer.connect(port)
+  worker.say({ event: 'worker_connect', secret_key })
+  return worker
+}
+
+describe('a worker', () => {
+  it('hears at once who is online, a list also when nobody is', async () => {
+    const { port } = await startRegister()
+    expect(await (await connectWorker(port)).line()).toBe('{"event":"broadcast_addresses","addresses":[]}')
+  })
+
+  it('hears the whole list at every change, as does every other', async () => {
+    const { port } = await startRegister()
+    const workers = [await connectWorker(port), await connectWorker(port)]
+    const hear = () => Promise.all(workers.map((worker) => worker.line()))
+    expect(await hear()).toEqual([list(), list()])
+    const first = await connectGateway(port, '10.0.0.1:2900')
+    expect(await hear()).toEqual([list('10.0.0.1:2900'), list('10.0.0.1:2900')])
+    await connectGateway(port, '10.0.0.2:2900')
+    expect(await hear()).toEqual(Array(2).fill(list('10.0.0.1:2900', '10.0.0.2:2900')))
+    first.socket.destroy()
+    expect(await hear()).toEqual([list('10.0.0.2:2900'), list('10.0.0.2:2900')])
+  })
+
+  it('that asks again is answered again', async () => {
+    const { port } = await startRegister()
+    const worker = await connectWorker(port)
+    await worker.line()
+    worker.say({ event: 'worker_connect' }, { event: 'ping' }, { event: 'worker_connect' })
+    expect([await worker.line(), await worker.line()]).toEqual([list(), list()])
+  })
+})
+
+describe('an address', () => {
+  it('is listed once, and until the last connection that announced it ends', async () => {
+    const { port } = await startRegister()
+    const worker = await connectWorker(port)
+    await worker.line()
+    const announcers = [await connectGateway(port, '10.0.0.1:2900')]
+    expect(await worker.line()).toBe(list('10.0.0.1:2900'))
+    announcers.push(await connectGateway(port, '10.0.0.1:2900'))
+    expect(await worker.line()).toBe(list('10.0.0.1:2900'))
+    announcers[0]!.socket.end()
+    expect(await worker.line()).toBe(list('10.0.0.1:2900'))
+    announcers[1]!.socket.end()
+    expect(await worker.line()).toBe(list())
+  })
+
+  it('takes the place of the one that the same connection announced before', async () => {
+    const { port } = await startRegister()
+    const worker = await connectWorker(port)
+    await worker.line()
+    const gateway = await connectGateway(port, '10.0.0.1:2900')
+    await worker.line()
+    gateway.say({ event: 'gateway_connect', address: '10.0.0.1:2901' })
+    expect(await worker.line()).toBe(list('10.0.0.1:2901'))
+  })
+
+  it.each([undefined, '', 5, ['10.0.0.1:2900']])('is not %j: the connection is closed', async (address) => {
+    const { port } = await startRegister()
+    const gateway = await Peer.connect(port)
+    gateway.say({ event: 'gateway_connect', address })
+    await gateway.closed
+    expect(await (await connectWorker(port)).line()).toBe(list())
+  })
+})
+
+describe('a secret', () => {
+  it('lets in who has it', async () => {
+    const { port } = await startRegister({ secretKey: SECRET })
+    const worker = await connectWorker(port, SECRET)
+    expect(await worker.line()).toBe(list())
+    await connectGateway(port, '10.0.0.1:2900', SECRET)
+    expect(await worker.line()).toBe(list('10.0.0.1:2900'))
+  })
+
+  it.each(['gateway_connect', 'worker_connect'])(
+    'keeps out who says %s without it; nothing is told, and no secret is logged',
+    async (event) => {
+      const { port, log } = await startRegister({ secretKey: SECRET })
+      for (const secret_key of [WRONG, '', undefined, `${SECRET} `, { [SECRET]: WRONG }]) {
+        const peer = await Peer.connect(port)
+        peer.say({ event, address: '10.0.0.9:2900', secret_key }, { event: 'worker_connect', secret_key: SECRET })
+        await peer.closed
+        expect(peer.lines).toEqual([])
+      }
+      expect(log.lines).toHaveLength(5)
+      expect(log.lines[0]).toMatch(/secret key is missing or wrong.*127\.0\.0\.1:\d+/)
+      expect(log.lines.join()).not.toContain(SECRET)
+      expect(log.lines.join()).not.toContain(WRONG)
+      expect(await (await connectWorker(port, SECRET)).line()).toBe(list())
+    },
+  )
+
+  it('is needed to hear of anything: who only pings hears of no change', async () => {
+    const { port } = await startRegister({ secretKey: SECRET })
+    const stranger = await Peer.connect(port)
+    stranger.say({ event: 'ping' })
+    const worker = await connectWorker(port, SECRET)
+    await worker.line()
+    await connectGateway(port, '10.0.0.1:2900', SECRET)
+    await worker.line()
+    expect(stranger.lines).toEqual([])
+  })
+})
+
+describe('a connection', () => {
+  it.each([
+    ['an unknown event', '{"event":"shutdown"}\n'],
+    ['no JSON', 'GET / HTTP/1.1\r\n\r\n'],
+    ['binary data', '\0\0\0\x1c\xc8\n'],
+    ['a line that is too long', `{"event":"${'x'.repeat(64 * 1024)}`],
+  ])('that says %s ends, its address goes offline, and no other is touched', async (_name, bad) => {
+    const { port, log } = await startRegister()
+    const worker = await connectWorker(port)
+    await worker.line()
+    await connectGateway(port, '10.0.0.1:2900')
+    await worker.line()
+    const broken = await connectGateway(port, '10.0.0.2:2900')
+    expect(await worker.line()).toBe(list('10.0.0.1:2900', '10.0.0.2:2900'))
+    broken.say(bad)
+    await broken.closed
+    expect(await worker.line()).toBe(list('10.0.0.1:2900'))
+    worker.say({ event: 'worker_connect' })
+    expect(await worker.line()).toBe(list('10.0.0.1:2900'))
+    expect(log.lines.filter((line) => line.includes('a register connection was closed'))).toHaveLength(1)
+  })
+
+  it('is not heard any more after a bad line in the same chunk', async () => {
+    const { port } = await startRegister()
+    const worker = await connectWorker(port)
+    await worker.line()
+    const peer = await Peer.connect(port)
+    peer.say({ event: 'nonsense' }, { event: 'gateway_connect', address: '10.0.0.1:2900' })
+    await peer.closed
+    worker.say({ event: 'worker_connect' })
+    expect(await worker.line()).toBe(list()) // and no line before it, of an address that came and went
+  })
+
+  it('that says nothing valid in time is closed; one that does is kept, be it only a ping', async () => {
+    const { port, log } = await startRegister({ authTimeoutMs: 80 })
+    const kept = [await Peer.connect(port), await connectWorker(port), await connectGateway(port, '10.0.0.1:2900')]
+    kept[0]!.say({ event: 'ping' })
+    const silent = await Peer.connect(port)
+    const slow = await Peer.connect(port)
+    slow.say('{"event":')
+    await Promise.all([silent.closed, slow.closed])
+    for (const peer of kept) expect(peer.socket.destroyed).toBe(false)
+    expect(log.lines.filter((line) => line.includes('within 80 ms'))).toHaveLength(2)
+  })
+})
+
+describe('a register', () => {
+  it('rejects with the error of the system if its port is taken', async () => {
+    const { port } = await startRegister()
+    await expect(new RegisterServer({ host: '127.0.0.1', port }).start()).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+      port,
+    })
+  })
+
+  it('ends its connections when it stops', async () => {
+    const { port, server } = await startRegister()
+    const worker = await connectWorker(port)
+    await worker.line()
+    await server.stop()
+    await worker.closed
+    await expect(Peer.connect(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    await server.stop() // once more does no harm
+  })
+})
