@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const CHECKS = {
+  'types of the tests': ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'],
   'lint and formatting': ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.'],
   'unused code and dependencies': ['node_modules/knip/bin/knip.js', '--treat-config-hints-as-errors'],
   'rules of the house': ['scripts/check-imports.mjs'],
@@ -13,7 +14,7 @@ const CHECKS = {
 
 const folder = mkdtempSync(join(tmpdir(), 'gatewayworker-ci-'))
 const report = join(folder, 'report.json')
-// The types are checked by the build that comes before every npm script.
+// The types of the sources are checked by the build that comes before every npm script.
 const tests = run('npm', ['test', '--', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`])
 let { failed, passed } = countTests()
 if (tests !== 0 && failed === 0) failed = 1

@@ -7,7 +7,7 @@ import type { Log } from '../src/log.ts'
 import { FrameParser } from '../src/parser.ts'
 
 /** Both ends of a TCP connection over loopback, destroyed when the test is over. */
-export async function socketPair(): Promise<[Socket, Socket]> {
+async function socketPair(): Promise<[Socket, Socket]> {
   const server = createServer({ noDelay: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const near = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', noDelay: true })
