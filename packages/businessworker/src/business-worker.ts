@@ -28,7 +28,7 @@ const DEFAULT_STOP_TIMEOUT_MS = 2_000
  *
  * ```
  * start: onWorkerStart ─▶ linked to every gateway ─▶ events
- * stop:  nothing more read ─▶ handlers settle ─▶ onWorkerStop ─▶ timers deleted ─▶ links flushed and ended
+ * stop:  no new events ─▶ handlers settle ─▶ onWorkerStop ─▶ timers deleted ─▶ links flushed and ended
  * ```
  */
 export class BusinessWorker {
@@ -38,6 +38,7 @@ export class BusinessWorker {
   readonly #log: Log
   readonly #options: BusinessWorkerOptions
   readonly #served = new Map<PooledGateway, Map<number, ServedClient>>()
+  #isStopping = false
   #onIdle: (() => void) | undefined
   #pool: GatewayPool | undefined
   #runningHandlers = 0
@@ -57,6 +58,11 @@ export class BusinessWorker {
     const { registerAddresses, secretKey, sendToGatewayBufferSizeBytes } = this.#options
     process.on('unhandledRejection', this.#onUnhandledRejection)
     setTimerLog(this.#log)
+    // Gateways hand clients to whoever is linked as a worker. Until this one serves, it pushes with links of any backend's kind.
+    Gateway.registerAddress = registerAddresses
+    Gateway.secretKey = secretKey ?? ''
+    await this.#events.onWorkerStart?.(this)
+    if (this.#isStopping) return
     this.#pool = new GatewayPool({
       bufferSizeBytes: sendToGatewayBufferSizeBytes,
       log: this.#log,
@@ -67,12 +73,11 @@ export class BusinessWorker {
       secretKey,
     })
     Gateway.usePool(this.#pool)
-    await this.#events.onWorkerStart?.(this)
   }
 
   /** Lets the handlers that run settle, then runs onWorkerStop and ends. */
   async stop(): Promise<void> {
-    this.#pool?.pause()
+    this.#isStopping = true
     await this.#whenIdle()
     try {
       await this.#events.onWorkerStop?.(this)
@@ -82,11 +87,14 @@ export class BusinessWorker {
     Timer.delAll()
     this.#pool?.close()
     Gateway.usePool(undefined)
+    Gateway.close()
     process.off('unhandledRejection', this.#onUnhandledRejection)
   }
 
   readonly #onGatewayFrame = (frame: Frame, gateway: PooledGateway): void => {
     const { command, connectionId } = frame
+    // The links are still read, since handlers may wait for answers.
+    if (this.#isStopping && command !== Command.SESSION_CHANGED) return
     if (command === Command.CLIENT_CONTEXT) {
       this.#onClientContext(frame, gateway)
       return

@@ -115,13 +115,13 @@ export class ServedClient implements CurrentClient {
   #onSettled(event: ClientEvent): void {
     this.#settle(event)
     this.#isBusy = false
-    this.#around.onHandler(-1)
     let next = 0
     while (!this.#isBusy && next < this.#waiting.length) {
       this.#handle(this.#waiting[next]!)
       next += 1
     }
     this.#waiting.splice(0, next)
+    this.#around.onHandler(-1) // not before: the next one has begun, so that the worker is not idle in between
     if (this.#isGatewayPaused && this.#waiting.length <= FEW_EVENTS) this.#pauseGateway(false)
   }
 

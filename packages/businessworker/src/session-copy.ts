@@ -1,5 +1,5 @@
 import type { Session } from '@gatewayworker/gateway-client'
-import { EMPTY, mergeSessions, msgpack } from '@gatewayworker/protocol'
+import { EMPTY, GatewayWorkerError, MAX_SESSION_BYTES, mergeSessions, msgpack } from '@gatewayworker/protocol'
 
 /** The keys of a session that a handler changed. */
 export interface SessionPatch {
@@ -68,12 +68,15 @@ function diff(before: Session, after: Session): SessionPatch | undefined {
 }
 
 function isSame(before: unknown, after: unknown): boolean {
-  if (typeof after !== 'object' || after === null) return before === after
+  if (typeof after !== 'object' || after === null) return Object.is(before, after)
   return msgpack.encode(before).equals(msgpack.encode(after))
 }
 
 function encode(session: Session): Buffer {
-  return Object.keys(session).length === 0 ? EMPTY : Buffer.from(msgpack.encode(session))
+  if (Object.keys(session).length === 0) return EMPTY
+  const bytes = Buffer.from(msgpack.encode(session))
+  if (bytes.length <= MAX_SESSION_BYTES) return bytes
+  throw new GatewayWorkerError('BAD_SESSION', `a session of ${bytes.length} bytes is longer than ${MAX_SESSION_BYTES}`)
 }
 
 function decode(bytes: Buffer): Session {

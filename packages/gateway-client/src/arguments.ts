@@ -1,4 +1,4 @@
-import { GatewayWorkerError, isClientId, isPlainObject } from '@gatewayworker/protocol'
+import { GatewayWorkerError, isClientId, isPlainObject, MAX_SESSION_BYTES, msgpack } from '@gatewayworker/protocol'
 
 /** Ints mean the same as their decimal text; '', '0' and 0 are no uid. */
 export type Uid = string | number
@@ -27,10 +27,12 @@ export function checkGroup(group: Group): string {
   return text
 }
 
-/** The session, or BAD_SESSION. */
-export function checkSession(session: Session): Session {
-  if (isPlainObject(session)) return session
-  throw new GatewayWorkerError('BAD_SESSION', `${describe(session)} is no plain object`)
+/** The session as it travels, or BAD_SESSION. */
+export function encodeSession(session: Session): Buffer {
+  if (!isPlainObject(session)) throw new GatewayWorkerError('BAD_SESSION', `${describe(session)} is no plain object`)
+  const bytes = msgpack.encode(session)
+  if (bytes.length <= MAX_SESSION_BYTES) return bytes
+  throw new GatewayWorkerError('BAD_SESSION', `a session of ${bytes.length} bytes is longer than ${MAX_SESSION_BYTES}`)
 }
 
 /** One or many, or none, as a list. */

@@ -45,7 +45,8 @@ export interface Answer {
   readonly value: unknown
 }
 
-const DEFAULT_DEADLINE_MS = 5_000
+/** How long calls wait for gateways if nothing else is said, in milliseconds. */
+export const DEFAULT_DEADLINE_MS = 5_000
 
 /**
  * A link to every gateway of the cluster: kept as the register says, used for sends, questions and (by a worker) events.
@@ -105,19 +106,10 @@ export class GatewayPool {
    * reached or does not answer in time.
    */
   async ask(gateway: PooledGateway, order: Order, ext = order.ext): Promise<Answer | undefined> {
-    const link = gateway.link ?? (await gateway.whenUp(this.deadlineMs))
+    const link = gateway.link ?? (await this.#whenUp(gateway))
     if (link === undefined) return undefined
     const value = await link.ask(order.command, this.deadlineMs, order.connectionId, order.flag, ext, order.body)
     return { gateway, value }
-  }
-
-  /** Stops reading from all gateways. */
-  pause(): void {
-    for (const { link } of this.#gateways.values()) link?.pause()
-  }
-
-  resume(): void {
-    for (const { link } of this.#gateways.values()) link?.resume()
   }
 
   /** Ends every link after its output was written. */
@@ -177,12 +169,21 @@ export class GatewayPool {
   /** While the output to one gateway is stuck nothing new is read, so that handlers that do not wait make no more of it. */
   readonly #onFull = (): void => {
     this.#fullLinks += 1
-    this.pause()
+    this.#pause()
   }
 
   readonly #onDrain = (): void => {
     this.#fullLinks -= 1
-    if (this.#fullLinks === 0) this.resume()
+    if (this.#fullLinks === 0) this.#resume()
+  }
+
+  /** Stops reading from all gateways. */
+  #pause(): void {
+    for (const { link } of this.#gateways.values()) link?.pause()
+  }
+
+  #resume(): void {
+    for (const { link } of this.#gateways.values()) link?.resume()
   }
 
   #removeUnlisted(gateway: PooledGateway): void {
@@ -216,8 +217,15 @@ export class GatewayPool {
     })
   }
 
-  async #tellLater(gateway: PooledGateway, order: Order, ext: Order['ext']): Promise<void> {
+  /** The link; undefined if the gateway has left the cluster, which is no fault, while the end of the pool is one. */
+  async #whenUp(gateway: PooledGateway): Promise<Link | undefined> {
     const link = await gateway.whenUp(this.deadlineMs)
+    if (link === undefined && this.#isClosed) throw new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed')
+    return link
+  }
+
+  async #tellLater(gateway: PooledGateway, order: Order, ext: Order['ext']): Promise<void> {
+    const link = await this.#whenUp(gateway)
     if (link === undefined) return // it left, and its clients with it
     link.send(order.command, order.connectionId, order.flag, ext, order.body)
     await link.drained()

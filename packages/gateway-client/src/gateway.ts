@@ -2,15 +2,15 @@ import { Command, connectionIdOf, EMPTY, Flag, GatewayWorkerError, msgpack } fro
 import {
   checkClientId,
   checkGroup,
-  checkSession,
   checkUid,
+  encodeSession,
   type Group,
   type Session,
   toList,
   type Uid,
 } from './arguments.ts'
 import { currentClient } from './current-client.ts'
-import { type Answer, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
+import { type Answer, DEFAULT_DEADLINE_MS, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
 import { type EncodedMessage, encodeMessage, type Message } from './message.ts'
 import { askAndCombine, askForReceipt, createOrder, type Receipt, type Target, tellAll, tellOne } from './orders.ts'
 import type { PooledGateway } from './pooled-gateway.ts'
@@ -82,7 +82,7 @@ export class GatewayClient {
 
   /** How long a call may wait for gateways, in milliseconds. Default 5 000. */
   get deadlineMs(): number {
-    return this.#pool.deadlineMs
+    return this.#workerPool?.deadlineMs ?? this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS
   }
 
   set deadlineMs(deadlineMs: number) {
@@ -228,12 +228,12 @@ export class GatewayClient {
 
   /** Replaces the client's session. */
   async setSession(clientId: string, session: Session): Promise<void> {
-    return this.#writeSession(clientId, checkSession(session), Command.SET_SESSION, 'replace')
+    return this.#writeSession(clientId, session, Command.SET_SESSION, 'replace')
   }
 
   /** Merges into the client's session: maps by key at every depth, lists by index, anything else replaces. */
   async updateSession(clientId: string, session: Session): Promise<void> {
-    return this.#writeSession(clientId, checkSession(session), Command.UPDATE_SESSION, 'merge')
+    return this.#writeSession(clientId, session, Command.UPDATE_SESSION, 'merge')
   }
 
   /** The client's session, {} if it has none, null if there is no such client. */
@@ -440,14 +440,14 @@ export class GatewayClient {
 
   #end(clientId: string, command: number, lastWords?: EncodedMessage): Promise<void> {
     const current = currentClient.getStore()
-    if (current?.clientId === clientId) current.onClosing()
+    if (current !== undefined && current.clientId === clientId) current.onClosing()
     return this.#sendTo(clientId, command, EMPTY, lastWords)
   }
 
   #writeSession(clientId: string, session: Session, command: number, kind: 'replace' | 'merge'): Promise<void> {
-    const ext = msgpack.encode(session)
+    const ext = encodeSession(session)
     const current = currentClient.getStore()
-    if (current?.clientId !== clientId) return this.#sendTo(clientId, command, ext)
+    if (current === undefined || current.clientId !== clientId) return this.#sendTo(clientId, command, ext)
     current.onSessionWritten(kind, session)
     return this.#sendTo(clientId, command, ext, { body: EMPTY, flag: Flag.OWN_CHANGE })
   }

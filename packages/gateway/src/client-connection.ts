@@ -110,8 +110,11 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient {
     if (this.#hasLeft) return false
     const run = this.#run ?? this.#around.outbox.begin(this)
     this.#run = run
-    if (this.#socket.writableLength + run.byteLength >= this.#around.bufferSizeBytes) return this.#onSlow()
-    // Compressed messages are ws's business from here on; it keeps their order and holds them back the same way.
+    const waitingBytes = this.#compresses
+      ? this.#webSocket.bufferedAmount
+      : this.#socket.writableLength + run.byteLength
+    if (waitingBytes >= this.#around.bufferSizeBytes) return this.#onSlow()
+    // Compressed messages are ws's business from here on: it keeps their order, and counts what waits to be compressed.
     if (this.#compresses && !message.isRaw) this.#sendCompressed(message)
     else this.#run = run.append(message.frame)
     return true

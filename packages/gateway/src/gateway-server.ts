@@ -135,13 +135,12 @@ export class GatewayServer {
     const { port } = await this.#listener.listen()
     this.#lanAddress = `${lanIp}:${port}`
     this.#gatewayKey = gatewayKey(this.#lanAddress)
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', reject)
-      this.#http.listen({ host: clientHost, port: clientPort }, () => {
-        this.#http.off('error', reject)
-        resolve()
-      })
-    })
+    try {
+      await this.#listenToClients(clientHost, clientPort)
+    } catch (error) {
+      await this.#listener.close()
+      throw error
+    }
     this.#announcer = new RegisterAnnouncer(this.#lanAddress, { log, registerAddresses, secretKey })
     this.#heartbeat.start()
   }
@@ -151,8 +150,20 @@ export class GatewayServer {
     this.#announcer?.close()
     this.#heartbeat.stop()
     this.#http.close()
+    this.#http.closeAllConnections() // those that are no WebSocket yet, and would become one too late
     for (const client of [...this.#hub.members()]) client.close(CloseCode.GATEWAY_STOPS, 'gateway stops')
     await this.#listener.close()
+  }
+
+  #listenToClients(host: string, port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#http.once('error', reject)
+      this.#http.listen({ host, port }, () => {
+        this.#http.off('error', reject)
+        this.#http.on('error', (err) => this.#log.error({ err }, 'the client port failed'))
+        resolve()
+      })
+    })
   }
 
   readonly #onLink = (link: Link, hello: Hello): LinkHandler => {

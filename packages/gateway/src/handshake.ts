@@ -39,7 +39,8 @@ function readCookies(header = ''): Record<string, string> {
   const cookies: [string, string][] = []
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=')
-    if (equals > 0) cookies.push([pair.slice(0, equals).trim(), decodeCookie(pair.slice(equals + 1).trim())])
+    const name = pair.slice(0, Math.max(equals, 0)).trim()
+    if (name !== '') cookies.push([name, decodeCookie(pair.slice(equals + 1).trim())])
   }
   return Object.fromEntries(cookies)
 }

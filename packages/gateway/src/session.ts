@@ -1,16 +1,13 @@
 import {
   type Codec,
-  DEFAULT_MAX_FRAME_BYTES,
   GatewayWorkerError,
   isPlainObject,
+  MAX_SESSION_BYTES,
   mergeSessions,
   msgpack,
 } from '@gatewayworker/protocol'
 
 type SessionMap = Record<string, unknown>
-
-/** A session must fit into a frame, with room for what travels beside it. */
-const MAX_SESSION_BYTES = DEFAULT_MAX_FRAME_BYTES / 2
 
 /** Kept as the bytes it was written with; a gateway opens it only to merge. */
 export interface StoredSession {

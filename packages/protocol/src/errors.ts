@@ -5,7 +5,7 @@ export const ERROR_ADVICE = {
   BAD_GROUP: "Pass a group name that is not empty and not '0': PHP peers take those for no group at all.",
   BAD_HELLO: 'Something that is not a GatewayWorker process connects to this port, or one of another version.',
   BAD_PARAMETERS: 'The peer sent a command with parameters that make no sense; upgrade whichever side is older.',
-  BAD_SESSION: 'A session is a plain object of values that msgpack can hold.',
+  BAD_SESSION: 'A session is a plain object of values that msgpack can hold, 5 MiB at most.',
   BAD_UID: "Pass a uid that is not empty and not '0': PHP peers take those for no uid at all.",
   BAD_VALUE: 'A msgpack body is damaged; upgrade whichever side is older.',
   CLIENT_CLOSED: 'This GatewayClient was closed; make a new one.',

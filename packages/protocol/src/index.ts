@@ -8,5 +8,5 @@ export { createInstanceId, type Hello, isSameSecret, type Role } from './hello.t
 export { Link, type LinkHandler, type LinkOptions } from './link.ts'
 export { LinkListener, type LinkListenerOptions } from './listen.ts'
 export { type Log, silentLog } from './log.ts'
-export { mergeSessions } from './merge-sessions.ts'
+export { MAX_SESSION_BYTES, mergeSessions } from './merge-sessions.ts'
 export { FrameParser } from './parser.ts'

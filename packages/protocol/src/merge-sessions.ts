@@ -1,4 +1,8 @@
 import { isPlainObject } from './codec.ts'
+import { DEFAULT_MAX_FRAME_BYTES } from './frame.ts'
+
+/** The longest session, in bytes: it must fit into a frame, with room for what travels beside it. */
+export const MAX_SESSION_BYTES = DEFAULT_MAX_FRAME_BYTES / 2
 
 type SessionMap = Record<string, unknown>
 

@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest'
+import { findEvents } from '../src/events.ts'
+
+const onMessage = () => {}
+
+describe('handlers are found', () => {
+  test.each([
+    ['as named exports', { onMessage }],
+    ['in the default object', { default: { onMessage } }],
+    [
+      'as static methods of the default class',
+      {
+        // biome-ignore lint/complexity/noStaticOnlyClass: users write such classes, as in PHP
+        default: class {
+          static onMessage = onMessage
+        },
+      },
+    ],
+    ['in a CommonJS module', { default: { default: { onMessage } } }],
+    ['beside a default export of another kind', { default: 5, onMessage }],
+    ['beside other exports', { helper: 1, onMessage }],
+  ])('%s', (_how, module) => {
+    expect(findEvents(module).onMessage).toBe(onMessage)
+  })
+
+  test('in a static method that another class has given', () => {
+    // biome-ignore lint/complexity/noStaticOnlyClass: users write such classes, as in PHP
+    class Base {
+      static onMessage = onMessage
+    }
+    class Events extends Base {}
+    expect(findEvents({ default: Events }).onMessage).toBe(onMessage)
+  })
+})
+
+test.each([
+  {},
+  { default: {} },
+  { default: null },
+  { default: () => {} },
+  { onmessage: onMessage },
+  { onMessage: 'text' },
+])('a module without any is an error: %j', (module) => {
+  expect(() => findEvents(module)).toThrow(/none of onWorkerStart, onConnect/)
+})

@@ -1,0 +1,111 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import {
+  Command,
+  createInstanceId,
+  Dialer,
+  encodeClientId,
+  type Frame,
+  gatewayKey,
+  type Link,
+  type Role,
+} from '@gatewayworker/protocol'
+import { onTestFinished } from 'vitest'
+import type { GatewayServer } from '../../src/index.ts'
+import { Inbox } from './inbox.ts'
+
+/** A frame that outlives its chunk. */
+export interface KeptFrame {
+  body: Buffer
+  command: number
+  connectionId: number
+  ext: Buffer
+  flag: number
+  id: number
+}
+
+/** The other side of a gateway's link, frame by frame: a worker or backend without any behaviour of its own. */
+export class RawPeer {
+  readonly frames = new Inbox<KeptFrame>()
+  readonly link: Link
+  readonly #dialer: Dialer
+  readonly #key: string
+
+  constructor(dialer: Dialer, link: Link, key: string) {
+    this.#dialer = dialer
+    this.link = link
+    this.#key = key
+  }
+
+  /** Asks and resolves with the decoded answer. */
+  ask(command: number, ext: string | Buffer = '', connectionId = 0, body = '', flag = 1): Promise<unknown> {
+    return this.link.ask(command, 5_000, connectionId, flag, ext, body)
+  }
+
+  /** The next frame with this command; others before it are thrown away. */
+  next(command: number): Promise<KeptFrame> {
+    return this.frames.find((frame) => frame.command === command)
+  }
+
+  /** The connection id of the next client that is handed to this worker. */
+  async nextClient(): Promise<number> {
+    return (await this.next(Command.ON_WEBSOCKET_CONNECT)).connectionId
+  }
+
+  clientId(connectionId: number): string {
+    return encodeClientId(this.#key, connectionId)
+  }
+
+  /** The gateway has carried out everything that was sent before. */
+  async settled(): Promise<void> {
+    await this.ask(Command.IS_ONLINE)
+  }
+
+  /** Ends the link at once, as a killed process would. */
+  kill(): void {
+    this.#dialer.destroy()
+  }
+}
+
+/** Links to a gateway; the link ends with the test. */
+export function linkPeer(
+  gateway: GatewayServer,
+  role: Role = { kind: 'client' },
+  { instance = createInstanceId(), secretKey = '' } = {},
+): Promise<RawPeer> {
+  const [host = '', port] = gateway.lanAddress.split(':')
+  return new Promise((resolve, reject) => {
+    const dialer = new Dialer({
+      hello: { instance, role, secretKey },
+      host,
+      port: Number(port),
+      onDown: reject,
+      onUp: (link) => {
+        const peer = new RawPeer(dialer, link, gatewayKey(gateway.lanAddress))
+        resolve(peer)
+        return { onFrame: (frame) => peer.frames.push(keep(frame)) }
+      },
+    })
+    onTestFinished(() => dialer.destroy())
+  })
+}
+
+/** Links to a gateway as a worker. */
+export function linkWorker(gateway: GatewayServer, name = 'worker:0', instance?: string): Promise<RawPeer> {
+  return linkPeer(gateway, { kind: 'worker', workerKey: name }, { instance })
+}
+
+/** A TCP connection to a port of this host; it ends with the test. */
+export async function connectSocket(port: number): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port })
+  socket.on('error', () => {})
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+/** The frame with its own bytes. */
+export function keep(frame: Frame): KeptFrame {
+  const { command, connectionId, flag, id } = frame
+  return { body: Buffer.from(frame.body), command, connectionId, ext: Buffer.from(frame.ext), flag, id }
+}
