@@ -1,0 +1,37 @@
+const HEADER_BYTES = 28
+
+/** Commands of the LAN port that tests speak themselves (see packages/protocol/README.md). */
+export const LanCommand = { hello: 100, refused: 101, isOnline: 11, sendToAll: 6, worker: 200, backend: 202 } as const
+
+export interface LanFrameParts {
+  body?: string
+  command: number
+  ext?: string
+  /** Where the header is to lie. */
+  extLength?: number
+  id?: number
+  length?: number
+}
+
+/** A frame as it stands on the wire, built without the package that is tested. */
+export function lanFrame({ body = '', command, ext = '', extLength, id = 0, length }: LanFrameParts): Buffer {
+  const payload = Buffer.from(ext + body)
+  const header = Buffer.alloc(HEADER_BYTES)
+  header.writeUInt32BE(length ?? HEADER_BYTES + payload.length, 0)
+  header.writeUInt8(command, 4)
+  header.writeUInt32BE(id, 5)
+  header.writeUInt8(1, 21)
+  header.writeUInt32BE(extLength ?? Buffer.byteLength(ext), 24)
+  return Buffer.concat([header, payload])
+}
+
+/** What a worker or backend says first. */
+export function helloFrame(command: number, secretKey = ''): Buffer {
+  const native = { version: 1, instance: '0123456789abcdef' }
+  return lanFrame({ command, body: JSON.stringify({ secret_key: secretKey, worker_key: 'Test:0', native }) })
+}
+
+/** The command of the first frame in a buffer; undefined while it is not complete. */
+export function commandOf(bytes: Buffer): number | undefined {
+  return bytes.length >= HEADER_BYTES && bytes.length >= bytes.readUInt32BE(0) ? bytes[4] : undefined
+}
