@@ -62,8 +62,6 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
       if (message.type() === 'error' && !isLostConnection) errors.push(`${name}: ${message.text()}`)
     })
     await page.goto(`${pageUrl}/#${room}`)
-    // The last thing that the page does before it takes input.
-    await page.locator('#name:focus').waitFor()
     await page.getByLabel('Nickname').fill(name)
     await page.getByRole('button', { name: 'Join the room' }).click()
     await isOnline(page)

@@ -324,5 +324,7 @@ matchMedia('(min-width: 860px)').addEventListener('change', hideSidebar)
 
 nameInput.value = remembered.name
 roomInput.value = roomOfAddress() || remembered.rooms[0] || 'lobby'
+// Until here nobody could type what would be overwritten, or submit what nobody would hear.
+byId('join-fields', HTMLFieldSetElement).disabled = false
 if (remembered.isInChat && nameInput.value) joinForm.requestSubmit()
 else (nameInput.value ? roomInput : nameInput).focus()

@@ -48,6 +48,12 @@ export interface Answer {
 /** How long calls wait for gateways if nothing else is said, in milliseconds. */
 export const DEFAULT_DEADLINE_MS = 5_000
 
+const openPools = new Set<GatewayPool>()
+// A program that ends right after a send has sent it all the same.
+process.on('exit', () => {
+  for (const pool of openPools) pool.flush()
+})
+
 /**
  * A link to every gateway of the cluster: kept as the register says, used for sends, questions and (by a worker) events.
  *
@@ -72,7 +78,7 @@ export class GatewayPool {
     this.#log = options.log ?? silentLog
     this.#options = options
     this.#watcher = new RegisterWatcher(options, this.#onAddresses)
-    process.on('exit', this.#flush)
+    openPools.add(this)
   }
 
   /** Every gateway of the cluster. */
@@ -118,7 +124,7 @@ export class GatewayPool {
     this.#watcher.close()
     for (const gateway of this.#gateways.values()) gateway.close()
     for (const wake of this.#waiters) wake()
-    process.off('exit', this.#flush)
+    openPools.delete(this)
   }
 
   readonly #onAddresses = (addresses: string[]): void => {
@@ -231,8 +237,8 @@ export class GatewayPool {
     await link.drained()
   }
 
-  /** A program that ends right after a send has sent it all the same. */
-  readonly #flush = (): void => {
+  /** Writes what waits. */
+  flush(): void {
     for (const { link } of this.#gateways.values()) link?.flush()
   }
 }
