@@ -51,7 +51,7 @@ const port = readPort('--port', options.port, 0)
 const server = createPageServer({ gatewayPort: readPort('--gateway-port', options['gateway-port'], 1) })
 
 function onListenError(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EADDRINUSE') fail(`Port ${port} on ${host} is taken: choose another one with --port`)
+  if (error.code === 'EADDRINUSE') fail(`port ${port} on ${host} is already in use; choose another with --port`)
   fail(`Cannot listen on ${host} port ${port} (${error.code}): see --host and --port`)
 }
 

@@ -141,7 +141,7 @@ describe('start-page', () => {
     const { port } = other.address() as AddressInfo
     const { exit, stderr } = start('--port', String(port))
     expect((await exit)[0]).toBe(1)
-    expect(await stderr).toBe(`Port ${port} on 127.0.0.1 is taken: choose another one with --port\n`)
+    expect(await stderr).toBe(`port ${port} on 127.0.0.1 is already in use; choose another with --port\n`)
     other.close()
   })
 

@@ -1,6 +1,6 @@
 import { type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
 
-const { address, bytes, file, flag, integer, list, oneOf, port, seconds, text, websocketUrl } = optionTypes
+const { address, bytes, file, flag, integer, ipv4, list, oneOf, port, seconds, text, websocketUrl } = optionTypes
 
 const builtInRouters = ['least-connections', 'random'] as const
 
@@ -17,8 +17,8 @@ export const gatewayOptions = {
   count: { default: 1, describe: 'How many processes share the client port', type: integer(1, 1024) },
   'lan-ip': {
     default: '127.0.0.1',
-    describe: 'IPv4 address of this host, under which workers and backends reach it',
-    type: text,
+    describe: 'Address of this host, under which workers and backends reach it',
+    type: ipv4,
   },
   'lan-listen': {
     describe: 'Address to bind the LAN port on, if not --lan-ip (containers, NAT)',

@@ -1,7 +1,7 @@
 import { Gateway, GatewayPool, type PooledGateway } from '@gatewayworker/gateway-client'
 import { Command, Flag, type Frame, type Log, msgpack, silentLog } from '@gatewayworker/protocol'
 import type { ClientFacts } from './context.ts'
-import { type Events, findEvents } from './events.ts'
+import { type Events, findEvents, findStrangers } from './events.ts'
 import { ServedClient } from './served-client.ts'
 import { setTimerLog, Timer } from './timer.ts'
 
@@ -51,6 +51,7 @@ export class BusinessWorker {
     this.#events = findEvents(events)
     this.#log = log
     this.#options = options
+    for (const name of findStrangers(this.#events)) log.warn({ name }, `Events has ${name}, which is no event`)
   }
 
   /** Runs onWorkerStart, which may use the push API already, then serves. Rejects if onWorkerStart does. */

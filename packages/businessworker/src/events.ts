@@ -41,6 +41,17 @@ export function findEvents(module: object): Events {
   return found as Events
 }
 
+/** Exported functions that look like handlers and are none, such as a misspelt onMesage. */
+export function findStrangers(events: Events): string[] {
+  const names = [...Object.keys(events), ...Object.getOwnPropertyNames(events)]
+  return [...new Set(names)].filter(
+    (name) =>
+      /^on[A-Z]/.test(name) &&
+      !(EVENT_NAMES as readonly string[]).includes(name) &&
+      typeof memberOf(events, name) === 'function',
+  )
+}
+
 function memberOf(candidate: unknown, name: string): unknown {
   const holds = typeof candidate === 'function' || (typeof candidate === 'object' && candidate !== null)
   return holds ? (candidate as Record<string, unknown>)[name] : undefined

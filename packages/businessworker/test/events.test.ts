@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { findEvents } from '../src/events.ts'
+import { findEvents, findStrangers } from '../src/events.ts'
 
 const onMessage = () => {}
 
@@ -42,4 +42,14 @@ test.each([
   { onMessage: 'text' },
 ])('a module without any is an error: %j', (module) => {
   expect(() => findEvents(module)).toThrow(/none of onWorkerStart, onConnect/)
+})
+
+test('a handler of an unknown name is a stranger, other exports are not', () => {
+  // biome-ignore lint/complexity/noStaticOnlyClass: users write such classes, as in PHP
+  class Events {
+    static onMesage() {}
+    static onMessage() {}
+  }
+  expect(findStrangers(Events)).toEqual(['onMesage'])
+  expect(findStrangers({ onMessage, onlyThis: () => {}, onCount: 5, onOpen: () => {} } as object)).toEqual(['onOpen'])
 })

@@ -41,6 +41,11 @@ export function toList<T extends string | number>(oneOrMany: T | readonly T[] | 
   return Array.isArray(oneOrMany) ? oneOrMany : [oneOrMany as T]
 }
 
+/** One or many uids or groups as a list. None at all is a mistake, which their check finds. */
+export function toTargets<T extends string | number>(oneOrMany: T | readonly T[]): readonly T[] {
+  return Array.isArray(oneOrMany) ? oneOrMany : [oneOrMany as T]
+}
+
 function asName(name: unknown): string | undefined {
   if (typeof name !== 'string' && !Number.isSafeInteger(name)) return undefined
   const text = String(name)
@@ -48,5 +53,6 @@ function asName(name: unknown): string | undefined {
 }
 
 function describe(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : `a value of type ${value === null ? 'null' : typeof value}`
+  if (typeof value === 'string') return JSON.stringify(value)
+  return typeof value === 'object' && value !== null ? `an object of type ${value.constructor?.name}` : String(value)
 }

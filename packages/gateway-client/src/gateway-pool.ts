@@ -155,7 +155,7 @@ export class GatewayPool {
   }
 
   readonly #onUp = (gateway: PooledGateway, link: Link): LinkHandler => {
-    this.#log.debug({ gateway: gateway.address }, 'linked to a gateway')
+    this.#log.info({ gateway: gateway.address }, 'linked to a gateway')
     if (this.#fullLinks > 0) link.pause()
     return {
       onFrame: (frame) => this.#options.onFrame?.(frame, gateway),

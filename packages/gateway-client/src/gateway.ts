@@ -1,4 +1,5 @@
 import { Command, connectionIdOf, EMPTY, Flag, GatewayWorkerError, msgpack } from '@gatewayworker/protocol'
+import { parseRegisterAddress } from '@gatewayworker/register'
 import {
   checkClientId,
   checkGroup,
@@ -7,6 +8,7 @@ import {
   type Group,
   type Session,
   toList,
+  toTargets,
   type Uid,
 } from './arguments.ts'
 import { currentClient } from './current-client.ts'
@@ -59,16 +61,19 @@ export class GatewayClient {
   #ownPool: GatewayPool | undefined
   #workerPool: GatewayPool | undefined
 
+  /** Throws BAD_REGISTER_ADDRESS. */
   constructor(options: GatewayClientOptions = {}) {
     this.#options = options
+    for (const address of [this.registerAddress].flat()) parseRegisterAddress(address)
   }
 
   get registerAddress(): string | readonly string[] {
     return this.#options.registerAddress ?? DEFAULT_REGISTER_ADDRESS
   }
 
-  /** Set before the first call; a later change lets go of the links of the cluster before. */
+  /** Set before the first call; a later change lets go of the links of the cluster before. Throws BAD_REGISTER_ADDRESS. */
   set registerAddress(registerAddress: string | readonly string[]) {
+    for (const address of [registerAddress].flat()) parseRegisterAddress(address)
     this.#configure({ registerAddress })
   }
 
@@ -117,7 +122,9 @@ export class GatewayClient {
         return exclude === null ? '' : JSON.stringify({ exclude })
       })
     }
-    const chosen = clientIds.map(checkClientId).filter((clientId) => !excluded.includes(clientId))
+    const chosen = toList(clientIds)
+      .map(checkClientId)
+      .filter((clientId) => !excluded.includes(clientId))
     return this.#send(order, options, (gateway) => {
       const connections = idsOn(gateway, chosen)
       return connections === null ? undefined : JSON.stringify({ connections })
@@ -153,7 +160,7 @@ export class GatewayClient {
     message: Message,
     options?: Options,
   ): Sent<Options> {
-    const ext = JSON.stringify(toList(uid).map(checkUid))
+    const ext = JSON.stringify(toTargets(uid).map(checkUid))
     return this.#send(createOrder(Command.SEND_TO_UID, 0, EMPTY, encodeMessage(message, options)), options, () => ext)
   }
 
@@ -164,7 +171,7 @@ export class GatewayClient {
     excludeClientIds?: string | readonly string[] | null,
     options?: Options,
   ): Sent<Options> {
-    const groups = toList(group).map(checkGroup)
+    const groups = toTargets(group).map(checkGroup)
     const excluded = toList(excludeClientIds).map(checkClientId)
     const order = createOrder(Command.SEND_TO_GROUP, 0, EMPTY, encodeMessage(message, options))
     return this.#send(order, options, (gateway) => JSON.stringify({ group: groups, exclude: idsOn(gateway, excluded) }))

@@ -19,6 +19,7 @@ const BAD_IDS = [
   undefined,
   {},
 ]
+const BAD_MESSAGES = [undefined, () => {}, Symbol('x')]
 const BAD_NAMES = ['', '0', 0, null, undefined, true, 1.5, Number.NaN, 2 ** 60, {}, ['a']]
 const BAD_SESSIONS = [
   null,
@@ -48,6 +49,7 @@ const CALLS: [code: string, bad: readonly unknown[], calls: Record<string, (valu
       joinGroup: (id) => push.joinGroup(id, 'g'),
       leaveGroup: (id) => push.leaveGroup(id, 'g'),
       'sendToAll, chosen': (id) => push.sendToAll('m', [ID, id]),
+      'sendToAll, one by itself': (id) => push.sendToAll('m', id ?? 'x'),
       'sendToAll, excluded': (id) => push.sendToAll('m', null, [ID, id]),
       sendToClient: (id) => push.sendToClient(id, 'm'),
       'sendToGroup, excluded': (id) => push.sendToGroup('g', 'm', [ID, id]),
@@ -66,6 +68,7 @@ const CALLS: [code: string, bad: readonly unknown[], calls: Record<string, (valu
       isUidOnline: (uid) => push.isUidOnline(uid),
       isUidsOnline: (uid) => push.isUidsOnline(['u', uid]),
       sendToUid: (uid) => push.sendToUid(['u', uid], 'm'),
+      'sendToUid, one': (uid) => push.sendToUid(Array.isArray(uid) ? '' : uid, 'm'),
     },
   ],
   [
@@ -83,6 +86,16 @@ const CALLS: [code: string, bad: readonly unknown[], calls: Record<string, (valu
       leaveGroup: (group) => push.leaveGroup(ID, group),
       sendToGroup: (group) => push.sendToGroup(['g', group], 'm'),
       ungroup: (group) => push.ungroup(group),
+    },
+  ],
+  [
+    'BAD_MESSAGE',
+    BAD_MESSAGES,
+    {
+      sendToAll: (message) => push.sendToAll(message),
+      sendToClient: (message) => push.sendToClient(ID, message),
+      sendToGroup: (message) => push.sendToGroup('g', message),
+      sendToUid: (message) => push.sendToUid('u', message),
     },
   ],
   [
@@ -140,3 +153,14 @@ describe('a message', () => {
     await expect(push.sendToAll(circle)).rejects.toThrow(TypeError)
   })
 })
+
+test.each(['127.0.0.1', 'foo:bar', 'localhost:99999', 'ws://127.0.0.1:1236', '', undefined, ['127.0.0.1:1236', 'x']])(
+  'the register address %j is refused at once',
+  (address) => {
+    const refusal = expect.objectContaining({ code: 'BAD_REGISTER_ADDRESS' })
+    expect(() => {
+      push.registerAddress = odd(address)
+    }).toThrow(refusal)
+    if (address !== undefined) expect(() => new GatewayClient({ registerAddress: odd(address) })).toThrow(refusal)
+  },
+)

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import {
@@ -95,7 +95,7 @@ export class GatewayServer {
       secretKey,
     })
     this.#http = createServer({ headersTimeout: HANDSHAKE_TIMEOUT_MS, requestTimeout: HANDSHAKE_TIMEOUT_MS })
-    this.#http.on('request', (_request, response) => response.writeHead(426, { connection: 'close' }).end())
+    this.#http.on('request', onPlainRequest)
     this.#http.on('upgrade', this.#onUpgrade)
     this.#webSockets = new WebSocketServer({
       clientTracking: false,
@@ -215,6 +215,11 @@ export class GatewayServer {
     this.#hub.remove(client)
     this.#workers.deliverClose(client)
   }
+}
+
+function onPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
+  const headers = { connection: 'close, upgrade', 'content-type': 'text/plain', upgrade: 'websocket' }
+  response.writeHead(426, headers).end('This port speaks WebSocket: connect to it with ws://, not http://.\n')
 }
 
 function withoutUndefined<T extends object>(options: T): Partial<T> {

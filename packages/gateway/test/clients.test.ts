@@ -169,6 +169,8 @@ describe('the client port', () => {
     const { gateway } = await startAll()
     const response = await fetch(`http://127.0.0.1:${gateway.address.port}/`)
     expect(response.status).toBe(426)
+    expect(response.headers.get('upgrade')).toBe('websocket')
+    expect(await response.text()).toContain('ws://')
   })
 
   test('lets nothing into the workers that is no WebSocket handshake', async () => {

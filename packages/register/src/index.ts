@@ -1,2 +1,7 @@
-export { RegisterAnnouncer, type RegisterClientOptions, RegisterWatcher } from './register-client.ts'
+export {
+  parseRegisterAddress,
+  RegisterAnnouncer,
+  type RegisterClientOptions,
+  RegisterWatcher,
+} from './register-client.ts'
 export { RegisterServer, type RegisterServerOptions } from './register-server.ts'

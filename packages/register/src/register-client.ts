@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { type Log, silentLog } from '@gatewayworker/protocol'
+import { GatewayWorkerError, type Log, silentLog } from '@gatewayworker/protocol'
 import { encodeLine, LineParser, type RegisterMessage } from './lines.ts'
 
 export interface RegisterClientOptions {
@@ -32,6 +32,11 @@ abstract class RegisterClient {
           this.onMessage(address, message),
         ),
     )
+  }
+
+  /** Why each register that is away is so, in words. */
+  get problems(): string[] {
+    return this.#connections.flatMap(({ problem }) => problem ?? [])
   }
 
   /** A register has said something. */
@@ -74,7 +79,18 @@ export class RegisterWatcher extends RegisterClient {
   }
 }
 
+/** "host:port", or "[IPv6]:port", in its parts. Throws BAD_REGISTER_ADDRESS. */
+export function parseRegisterAddress(address: string): { host: string; port: number } {
+  const [, host, port] = /^(\[[\d:a-f]+\]|[^\s:/[\]]+):(\d{1,5})$/i.exec(String(address)) ?? []
+  if (host === undefined || Number(port) < 1 || Number(port) > 65535) {
+    throw new GatewayWorkerError('BAD_REGISTER_ADDRESS', `${JSON.stringify(address)} is no register address`)
+  }
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) }
+}
+
 class RegisterConnection {
+  /** Why the register is away; undefined while it is there. */
+  problem: string | undefined
   readonly #address: string
   readonly #firstLine: string
   readonly #log: Log
@@ -108,21 +124,23 @@ class RegisterConnection {
   }
 
   #connect(): void {
-    const colon = this.#address.lastIndexOf(':')
-    const host = this.#address.slice(0, colon).replace(/^\[|\]$/g, '')
-    const socket = connect({ host, port: Number(this.#address.slice(colon + 1)), keepAlive: true, noDelay: true })
+    const socket = connect({ ...parseRegisterAddress(this.#address), keepAlive: true, noDelay: true })
     if (!this.#persistent) socket.unref()
     this.#socket = socket
     const parser = new LineParser()
     const ping = setInterval(() => socket.write(encodeLine({ event: 'ping' })), PING_MS).unref()
-    let reason = 'it closed the connection; is the secret key the same?'
+    // A register that refuses us does it at once.
+    let reason = 'it closed the connection at once; is the secret key the same?'
     let isAccepted: NodeJS.Timeout | undefined
     socket.on('connect', () => {
       this.#startRetries = 0
       socket.write(this.#firstLine)
       isAccepted = setTimeout(() => {
+        reason = 'it ended the connection'
+        this.problem = undefined
+        if (this.#isReported) this.#log.info({ register: this.#address }, 'the register is back')
         this.#isReported = false
-      }, RETRY_MS).unref()
+      }, RETRY_MS / 2).unref()
     })
     socket.on('data', (chunk) => {
       try {
@@ -143,6 +161,7 @@ class RegisterConnection {
 
   #onClose(reason: string): void {
     if (this.#isClosed) return
+    this.problem = `${this.#address}: ${reason}`
     if (this.#startRetries > 0) {
       this.#startRetries -= 1
       this.#connectAfter(START_RETRY_MS)

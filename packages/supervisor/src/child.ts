@@ -93,9 +93,11 @@ function tellMaster(message: MessageToMaster, onSent: () => void = () => {}): vo
 }
 
 process.on('uncaughtException', onUncaughtException)
-// Ctrl-C reaches the whole terminal group; the master says who stops when.
+// Ctrl-C reaches the whole terminal group, and SIGTERM the whole service under systemd; the master says who stops when.
 process.on('SIGINT', () => {})
-process.on('SIGTERM', () => void stop())
+process.on('SIGTERM', () => {
+  if (!process.connected) void stop()
+})
 process.on('disconnect', onMasterGone)
 // node:cluster would exit at once when the master is gone, with no time to stop.
 cluster.worker?.on('disconnect', () => {

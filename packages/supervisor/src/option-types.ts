@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
+import { isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import { type Address, parseAddress } from './address.ts'
 import { UsageError } from './usage-error.ts'
@@ -66,6 +67,15 @@ export const address: OptionType<Address> = {
   parse: (raw, baseDir) => parseAddress(text.parse(raw, baseDir)),
 }
 
+/** An IPv4 address. */
+export const ipv4: OptionType<string> = {
+  hint: 'IPv4',
+  parse(raw) {
+    if (typeof raw === 'string' && isIPv4(raw)) return raw
+    throw new UsageError(`must be an IPv4 address such as 10.0.0.2, not ${JSON.stringify(raw)}`)
+  },
+}
+
 /** `websocket://HOST:PORT`, what a client connects to. */
 export const websocketUrl: OptionType<Address> = {
   hint: 'websocket://HOST:PORT',
@@ -82,7 +92,9 @@ export const file: OptionType<string> = {
   hint: 'FILE',
   parse(raw, baseDir) {
     const path = resolve(baseDir, text.parse(raw, baseDir))
-    if (!existsSync(path)) throw new UsageError(`must name a file that exists, not ${path}`)
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
+      throw new UsageError(`must name a file that exists, not ${path}`)
+    }
     return path
   },
 }

@@ -44,13 +44,15 @@ export async function readOptions<Table extends OptionTable>(
   if ('help' in commandLine) return commandLine
 
   const given = new Map<string, GivenOption>()
+  // npm runs a script in the package's folder, and says in which one the user was.
+  const baseDir = (env.npm_lifecycle_event === program.command ? env.INIT_CWD : undefined) ?? process.cwd()
   // GW_* variables of other programs are normal: one environment file may serve several kinds of process.
   for (const name of Object.keys(table)) {
     const variable = `GW_${name.replaceAll('-', '_').toUpperCase()}`
     const raw = env[variable]
-    if (raw !== undefined) given.set(name, { baseDir: process.cwd(), origin: variable, raw })
+    if (raw !== undefined) given.set(name, { baseDir, origin: variable, raw })
   }
-  for (const [name, raw] of commandLine.flags) given.set(name, { baseDir: process.cwd(), origin: `--${name}`, raw })
+  for (const [name, raw] of commandLine.flags) given.set(name, { baseDir, origin: `--${name}`, raw })
 
   const config = given.get('config')
   if (config !== undefined) {

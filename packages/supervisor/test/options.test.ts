@@ -93,12 +93,21 @@ describe('where options come from', () => {
     expect(await running.exit()).toBe(0)
   })
 
-  test('a text keeps its zeros, a switch has an opposite', async () => {
+  test('a relative file is relative to where the user called npm', async () => {
+    writeConfig('here.json', '{ "startPort": 5 }')
+    const byNpm = { INIT_CWD: directory, npm_lifecycle_event: 'start_it' }
+    expect(await read(['--config', 'here.json'], byNpm)).toMatchObject({ 'start-port': 5 })
+    // npm runs something else, which runs this.
+    const byAnother = { ...byNpm, npm_lifecycle_event: 'test' }
+    await expect(read(['--config', 'here.json'], byAnother)).rejects.toThrow(join(process.cwd(), 'here.json'))
+  })
+
+  test('a text keeps its zeros, a switch can be turned off', async () => {
     expect(await read(['--secret-key', '007', '--compression'])).toMatchObject({
       compression: true,
       'secret-key': '007',
     })
-    expect(await read(['--no-compression'], { GW_COMPRESSION: '1' })).toMatchObject({ compression: false })
+    expect(await read(['--compression=false'], { GW_COMPRESSION: '1' })).toMatchObject({ compression: false })
   })
 })
 
@@ -106,7 +115,7 @@ describe('mistakes are named', () => {
   test.each([
     [['--foo'], 'unknown option --foo; see --help'],
     [['--startPort', '1'], 'unknown option --startPort; see --help'],
-    [['--no-foo'], 'unknown option --foo; see --help'],
+    [['--no-foo'], 'unknown option --no-foo; see --help'],
     [['foo'], 'unexpected argument "foo"; see --help'],
     [['--start-port'], '--start-port needs a value'],
     [['--start-port', '1', '--start-port', '2'], '--start-port is given more than once'],
@@ -121,6 +130,7 @@ describe('mistakes are named', () => {
       '--register-address must be HOST:PORT, such as 127.0.0.1:1236 or [::1]:1236, not "::1:1"',
     ],
     [['--events', '/no/such/file.ts'], '--events must name a file that exists, not /no/such/file.ts'],
+    [['--events', '/'], '--events must name a file that exists, not /'],
     [['--config', '/no/such.json'], '--config must name a file that exists, not /no/such.json'],
     [['--log-level', 'loud'], '--log-level must be one of trace, debug, info, warn, error, fatal, silent, not "loud"'],
   ])('%j', async (args, message) => {

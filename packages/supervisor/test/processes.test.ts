@@ -158,19 +158,21 @@ describe('revival', () => {
     rmSync(obstacle)
     expect(await program.line(({ msg }) => msg === 'started again')).toMatchObject({ process: 'Fixture' })
   })
-
-  test('SIGTERM to a child lets it stop; another takes its place', async () => {
-    const program = run('app.mjs')
-    const { pid } = await program.line(isReady)
-    await program.ready()
-    process.kill(pid, 'SIGTERM')
-    await program.line(({ msg }) => msg === 'asked to stop')
-    expect(await program.line(isRestart)).toMatchObject({ code: 0, exitedPid: pid })
-    await program.lines(2, isReady)
-  })
 })
 
 describe('stop', () => {
+  test('keeps the order when every process gets SIGTERM, as from systemd', async () => {
+    const program = run('cluster.mjs')
+    await program.ready()
+    const children = new Set(program.log.filter(isReady).map(({ pid }) => pid))
+    for (const pid of children) process.kill(pid, 'SIGTERM')
+    program.process.kill('SIGTERM')
+    expect(await program.exit()).toBe(0)
+    expect(program.log.filter(({ level }) => level === 'error')).toEqual([])
+    const stops = program.log.filter(({ msg }) => msg === 'asked to stop')
+    expect(stops.map((line) => line.process)).toEqual(['Second', 'Second', 'First'])
+  })
+
   test.each(['SIGINT', 'SIGTERM'] as const)('%s stops the last group first and exits with 0', async (signal) => {
     const program = run('cluster.mjs')
     await program.ready()
