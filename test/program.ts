@@ -158,7 +158,7 @@ export class Program {
 }
 
 /** Whether a process of this id lives. */
-export function isRunning(pid: number): boolean {
+function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch {

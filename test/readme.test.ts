@@ -19,11 +19,11 @@ const COMMON = ['--config', '--log-level']
 const APPS = { gateway, register, worker: businessworker }
 
 describe('the README', () => {
-  const rows = Array.from(section('Options').matchAll(/^\| `(--[a-z-]+)` \| (.*?) \| (.*?) \| /gm), (match) => ({
-    default: match[2]!,
-    of: match[3]!,
-    option: match[1]!,
-  }))
+  const rows = section('Options')
+    .split('\n')
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .filter(([, option]) => option?.startsWith('`--'))
+    .map(([, option = '', defaults = '', of = '']) => ({ default: defaults, of, option: option.replaceAll('`', '') }))
 
   it.each(Object.entries(APPS))('lists the options of the %s, with their defaults', (name, { options }) => {
     const listed = rows.filter((row) => row.of === 'all' || row.of.split(', ').includes(name))
