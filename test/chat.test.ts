@@ -1,37 +1,17 @@
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { browserSuite, browserTest, launchChromium } from './chromium.ts'
 import { useCluster } from './cluster.ts'
 import { freePort } from './free-port.ts'
-
-const chromiumPath = '/usr/bin/chromium'
-const hasChromium = existsSync(chromiumPath)
-const missing = `${chromiumPath} is not installed`
-if (!hasChromium) console.warn(`The chat is not tested: ${missing}`)
-
-const chromiumOptions = {
-  executablePath: chromiumPath,
-  args: [
-    '--no-sandbox',
-    '--headless',
-    '--disable-gpu',
-    '--disable-background-networking',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-}
 
 const events = fileURLToPath(new URL('../apps/chat/Events.ts', import.meta.url))
 const clientPort = await freePort()
 
-describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped: ${missing})`, () => {
-  const test = it.skipIf(!hasChromium)
+describe(browserSuite('the chat in a browser'), () => {
   // Pages look for their gateway where they lost it, so its port has to stay.
   const cluster = useCluster({ clientPort, events })
-  let browser: Browser
+  let browser: Browser | undefined
   let pageUrl: string
   /** What the pages of one test reported; every test ends with none. */
   const errors: string[] = []
@@ -40,7 +20,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     const page = cluster.run('apps/chat/dist/start-page.js', ['--port', '0', '--gateway-port', String(clientPort)])
     const { msg } = await page.line({ msg: /^The chat page is at / })
     pageUrl = msg.slice(msg.indexOf('http'))
-    if (hasChromium) browser = await chromium.launch(chromiumOptions)
+    browser = await launchChromium()
   })
   afterAll(() => browser?.close())
   afterEach(async () => {
@@ -50,7 +30,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
 
   /** A page of its own visitor, in the room; `prepare` is called before it loads. */
   async function join(name: string, room: string, prepare?: (page: Page) => Promise<void>): Promise<Page> {
-    const context = await browser.newContext({ locale: 'en-GB' })
+    const context = await browser!.newContext({ locale: 'en-GB' })
     // Shorter than a test may take, so that a failure names what was waited for.
     context.setDefaultTimeout(15_000)
     const page = await context.newPage()
@@ -80,7 +60,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
   const message = (page: Page, text: string) => page.locator('.message .content').getByText(text, { exact: true })
   const notice = (page: Page, text: string) => page.locator('.notice').getByText(text, { exact: true })
 
-  test('two people see each other, and what is said to all', async () => {
+  browserTest('two people see each other, and what is said to all', async () => {
     const ann = await join('Ann', 'meet')
     const ben = await join('Ben', 'meet')
     await notice(ann, 'Ben joined').waitFor()
@@ -95,7 +75,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     expect(await message(ann, 'Hello everybody').count()).toBe(1)
   })
 
-  test('a room hears nothing of another room', async () => {
+  browserTest('a room hears nothing of another room', async () => {
     const ann = await join('Ann', 'one')
     const ben = await join('Ben', 'two')
     await say(ben, 'In room two')
@@ -110,7 +90,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     expect(await message(ben, 'In room two').count()).toBe(0)
   })
 
-  test('a private message reaches its target only', async () => {
+  browserTest('a private message reaches its target only', async () => {
     const ann = await join('Ann', 'secrets')
     const ben = await join('Ben', 'secrets')
     const cid = await join('Cid', 'secrets')
@@ -124,7 +104,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     expect(await message(cid, 'For Ben only').count()).toBe(0)
   })
 
-  test('HTML in names and messages is text', async () => {
+  browserTest('HTML in names and messages is text', async () => {
     const html = '<img src=x onerror=alert(1)><b>bold</b>'
     const ann = await join('Ann', 'html')
     const eve = await join('<i>Eve</i>', 'html')
@@ -134,7 +114,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     expect(await ann.locator('#messages').locator('img, b, i').count()).toBe(0)
   })
 
-  test('who leaves is announced, and a private message to them is not sent to others', async () => {
+  browserTest('who leaves is announced, and a private message to them is not sent to others', async () => {
     const ann = await join('Ann', 'leave')
     const ben = await join('Ben', 'leave')
     await ann.getByRole('button', { name: 'Ben' }).click()
@@ -146,7 +126,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     expect(await ann.locator('.message').count()).toBe(0)
   })
 
-  test('a page stays within 500 entries', async () => {
+  browserTest('a page stays within 500 entries', async () => {
     const ann = await join('Ann', 'flood')
     const sender = await join('Ben', 'flood')
     await sender.evaluate(() => {
@@ -161,7 +141,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     expect(await ann.locator('#messages > li').count()).toBe(500)
   })
 
-  test('what is written without a connection waits for it, and arrives once', async () => {
+  browserTest('what is written without a connection waits for it, and arrives once', async () => {
     const ben = await join('Ben', 'tunnel')
     const line = { isCut: false, cut: () => {} }
     const ann = await join('Ann', 'tunnel', (page) =>
@@ -192,7 +172,7 @@ describe(hasChromium ? 'the chat in a browser' : `the chat in a browser (skipped
     expect(await message(ann, 'Written in the tunnel').count()).toBe(1)
   })
 
-  test('a killed gateway is visible, and everybody comes back', async () => {
+  browserTest('a killed gateway is visible, and everybody comes back', async () => {
     const ann = await join('Ann', 'storm')
     const ben = await join('Ben', 'storm')
     const lost = Promise.all([isReconnecting(ann), isReconnecting(ben)])

@@ -1,31 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { browserSuite, browserTest, launchChromium } from './chromium.ts'
 import { useCluster } from './cluster.ts'
 import { within } from './deadline.ts'
-
-const chromiumPath = '/usr/bin/chromium'
-const hasChromium = existsSync(chromiumPath)
-const missing = `${chromiumPath} is not installed`
-if (!hasChromium) console.warn(`The example mvc-push is not tested in a browser: ${missing}`)
-
-const chromiumOptions = {
-  executablePath: chromiumPath,
-  args: [
-    '--no-sandbox',
-    '--headless',
-    '--disable-gpu',
-    '--disable-background-networking',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-}
 
 const example = (file: string) => fileURLToPath(new URL(`../apps/examples/mvc-push/${file}`, import.meta.url))
 
@@ -87,14 +68,13 @@ describe('the example mvc-push', () => {
     })
   })
 
-  describe(hasChromium ? 'in a browser' : `in a browser (skipped: ${missing})`, () => {
-    const test = it.skipIf(!hasChromium)
-    let browser: Browser
+  describe(browserSuite('in a browser'), () => {
+    let browser: Browser | undefined
     /** What the pages of one test reported; every test ends with none. */
     const errors: string[] = []
 
     beforeAll(async () => {
-      if (hasChromium) browser = await chromium.launch(chromiumOptions)
+      browser = await launchChromium()
     })
     afterAll(() => browser?.close())
     afterEach(async () => {
@@ -112,7 +92,7 @@ describe('the example mvc-push', () => {
     }
     /** A page of a visitor with a browser of their own, logged in and bound. */
     const visit = async (name: string, prepare?: (page: Page) => Promise<void>) => {
-      const page = await open(await browser.newContext(), prepare)
+      const page = await open(await browser!.newContext(), prepare)
       await logIn(page, name)
       return page
     }
@@ -134,7 +114,7 @@ describe('the example mvc-push', () => {
     const receives = (page: Page, text: string) =>
       page.locator('#received li').getByText(text, { exact: true }).waitFor()
 
-    test('a notification reaches one user, news reach everybody', async () => {
+    browserTest('a notification reaches one user, news reach everybody', async () => {
       const ann = await visit('Ann')
       const ben = await visit('Ben')
       await submit(ann, 'notify', 'For Ben only', 'Ben')
@@ -149,7 +129,7 @@ describe('the example mvc-push', () => {
       await said(ann, 'notify', 'Cid is not online.')
     })
 
-    test('a page that is reloaded is bound again', async () => {
+    browserTest('a page that is reloaded is bound again', async () => {
       const ann = await visit('Ann')
       await ann.reload()
       await isBound(ann)
@@ -158,7 +138,7 @@ describe('the example mvc-push', () => {
       await said(ann, 'notify', 'Sent to one page.')
     })
 
-    test('a connection that was lost comes back and is bound again', async () => {
+    browserTest('a connection that was lost comes back and is bound again', async () => {
       let lose = () => {}
       const ann = await visit('Ann', (page) =>
         page.routeWebSocket(/./, (socket) => {
@@ -178,7 +158,7 @@ describe('the example mvc-push', () => {
       await said(ann, 'notify', 'Sent to one page.')
     })
 
-    test('a user with two tabs is reached in both, and a logout ends both', async () => {
+    browserTest('a user with two tabs is reached in both, and a logout ends both', async () => {
       const ann = await visit('Ann')
       const tab = await open(ann.context())
       await isBound(tab)
