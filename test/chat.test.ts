@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
 import { browserSuite, browserTest, launchChromium } from './chromium.ts'
 import { useCluster } from './cluster.ts'
 import { freePort } from './free-port.ts'
