@@ -105,20 +105,20 @@ export class BusinessWorker {
     if (client === undefined) return
     switch (command) {
       case Command.ON_MESSAGE:
-        client.onEvent({ command, payload: readMessage(frame) })
+        client.onEvent({ bytes: frame.bodyLength, command, payload: readMessage(frame) })
         break
       case Command.SESSION_CHANGED:
         client.onSessionChanged(frame.ext, (frame.flag & Flag.OWN_CHANGE) !== 0)
         break
       case Command.ON_WEBSOCKET_CONNECT:
-        client.onEvent({ command, payload: msgpack.decode(frame.body) })
+        client.onEvent({ bytes: frame.bodyLength, command, payload: msgpack.decode(frame.body) })
         break
       case Command.ON_CLOSE:
         clients?.delete(connectionId)
-        client.onEvent({ command, payload: undefined })
+        client.onEvent({ bytes: 0, command, payload: undefined })
         break
       case Command.ON_CONNECT:
-        client.onEvent({ command, payload: undefined })
+        client.onEvent({ bytes: 0, command, payload: undefined })
     }
   }
 

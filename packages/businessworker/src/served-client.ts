@@ -7,6 +7,8 @@ import { SessionCopy } from './session-copy.ts'
 
 /** An event of a client, taken out of its frame. */
 export interface ClientEvent {
+  /** What the payload weighs, in bytes. */
+  readonly bytes: number
   readonly command: number
   /** The message, or the handshake as it came. */
   readonly payload: unknown
@@ -27,9 +29,11 @@ const EVENT_OF_COMMAND: Record<number, 'onConnect' | 'onWebSocketConnect' | 'onM
   [Command.ON_CLOSE]: 'onClose',
 }
 
-/** From this many waiting events on the gateway is asked not to read from the client, until few are left. */
+/** From this many waiting events or bytes on the gateway is asked not to read from the client, until few of both are left. */
 const MANY_EVENTS = 64
 const FEW_EVENTS = 16
+const MANY_BYTES = 256 * 1024
+const FEW_BYTES = 64 * 1024
 
 /**
  * A client that this worker serves: its events one after the other, and its session.
@@ -50,6 +54,7 @@ export class ServedClient implements CurrentClient {
   #isClosing = false
   #isGatewayPaused = false
   #waiting: ClientEvent[] = []
+  #waitingBytes = 0
 
   constructor(
     gateway: PooledGateway,
@@ -75,7 +80,9 @@ export class ServedClient implements CurrentClient {
       return
     }
     this.#waiting.push(event)
-    if (this.#waiting.length >= MANY_EVENTS && !this.#isGatewayPaused) this.#pauseGateway(true)
+    this.#waitingBytes += event.bytes
+    const isMuch = this.#waiting.length >= MANY_EVENTS || this.#waitingBytes >= MANY_BYTES
+    if (isMuch && !this.#isGatewayPaused) this.#pauseGateway(true)
   }
 
   onSessionChanged(bytes: Buffer, isOwn: boolean): void {
@@ -117,12 +124,15 @@ export class ServedClient implements CurrentClient {
     this.#isBusy = false
     let next = 0
     while (!this.#isBusy && next < this.#waiting.length) {
-      this.#handle(this.#waiting[next]!)
+      const waiting = this.#waiting[next]!
+      this.#waitingBytes -= waiting.bytes
+      this.#handle(waiting)
       next += 1
     }
     this.#waiting.splice(0, next)
     this.#around.onHandler(-1) // not before: the next one has begun, so that the worker is not idle in between
-    if (this.#isGatewayPaused && this.#waiting.length <= FEW_EVENTS) this.#pauseGateway(false)
+    const isLittle = this.#waiting.length <= FEW_EVENTS && this.#waitingBytes <= FEW_BYTES
+    if (this.#isGatewayPaused && isLittle) this.#pauseGateway(false)
   }
 
   /** Runs the handler; returns its promise if it is async. */
@@ -143,7 +153,8 @@ export class ServedClient implements CurrentClient {
             return events[name]?.(this.clientId, context)
         }
       })
-      return typeof result?.then === 'function' ? result : undefined
+      // Promise.resolve, because a thenable that is no promise may throw, or settle twice.
+      return typeof result?.then === 'function' ? Promise.resolve(result) : undefined
     } catch (error) {
       this.#onError(event, error)
       return undefined

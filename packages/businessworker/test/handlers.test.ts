@@ -15,6 +15,18 @@ class Gate {
   }
 }
 
+type Settle = (value?: unknown) => void
+
+function breakDown(): never {
+  throw new Error('broken')
+}
+
+/** What `await` takes for a promise, as some libraries return it. */
+function thenable(then: (done: Settle, fail: Settle) => unknown): Promise<void> {
+  // biome-ignore lint/suspicious/noThenProperty: that is what a thenable is
+  return { then } as unknown as Promise<void>
+}
+
 describe('events of one client', () => {
   test('come as what the client did, each with what is known of it', async () => {
     const seen: unknown[][] = []
@@ -133,6 +145,19 @@ test('a client with many waiting events is not read until few are left', async (
   await isQuiet()
 })
 
+test('a client with few but long messages waiting is not read either', async () => {
+  const gate = new Gate()
+  const { gateway } = await linkToRawGateway({ onMessage: gate.onMessage })
+  gateway.connect(1)
+  const long = 'x'.repeat(100 * 1024)
+  // The first is handled at once, and three wait.
+  for (let at = 0; at < 4; at += 1) gateway.message(1, long)
+  expect(await gateway.frames.next()).toMatchObject({ command: Command.PAUSE_CLIENT, connectionId: 1 })
+  for (let at = 0; at < 3; at += 1) (await gate.calls.next()).done.resolve()
+  expect(await gateway.frames.next()).toMatchObject({ command: Command.RESUME_CLIENT, connectionId: 1 })
+  ;(await gate.calls.next()).done.resolve()
+})
+
 describe('a handler that throws', () => {
   test.each([
     [
@@ -142,6 +167,11 @@ describe('a handler that throws', () => {
       },
     ],
     ['later', () => Promise.reject(new Error('broken'))],
+    ['in a thenable itself', () => thenable(breakDown)],
+    [
+      'in a thenable that settles twice',
+      () => thenable((_done, fail) => [fail(new Error('broken')), fail(new Error('twice'))]),
+    ],
   ])('%s is logged with its event and client, and the worker goes on', async (_when, fail) => {
     const { gateway, log } = await linkToRawGateway({
       onMessage: (_id, message) => (message === 'fail' ? fail() : Gateway.sendToCurrentClient('handled')),

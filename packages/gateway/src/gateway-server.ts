@@ -94,7 +94,11 @@ export class GatewayServer {
       port: lanPort,
       secretKey,
     })
-    this.#http = createServer({ headersTimeout: HANDSHAKE_TIMEOUT_MS, requestTimeout: HANDSHAKE_TIMEOUT_MS })
+    this.#http = createServer({
+      connectionsCheckingInterval: HANDSHAKE_TIMEOUT_MS / 5,
+      headersTimeout: HANDSHAKE_TIMEOUT_MS,
+      requestTimeout: HANDSHAKE_TIMEOUT_MS,
+    })
     this.#http.on('request', onPlainRequest)
     this.#http.on('upgrade', this.#onUpgrade)
     this.#webSockets = new WebSocketServer({

@@ -73,6 +73,7 @@ export class WorkerPool {
     this.#workers = [...this.#workers, worker]
     this.#options.log.info({ worker: worker.key, workers: this.size }, 'worker linked')
     for (const client of this.#waiting) this.#deliverHeld(client)
+    if (link.isFull) this.onFull(worker) // nobody was there to hear it when it got full
     return worker
   }
 

@@ -62,10 +62,12 @@ export class Link {
   #fullPages: Buffer[] = []
   #fullPagesBytes = 0
   #hasHeard = false
+  #hasGivenAway = false
   #hasSaid = false
   #isClosed = false
   #isEnding = false
   #isFull = false
+  #lastWords: NodeJS.Timeout | undefined
   #page = Buffer.allocUnsafeSlow(PAGE_BYTES)
   #pageUsed = 0
   #silentIntervals = 0
@@ -224,7 +226,7 @@ export class Link {
     this.flush()
     this.#isEnding = true
     this.#socket.end()
-    this.#socket.setTimeout(LAST_WORDS_TIMEOUT_MS, () => this.#socket.destroy())
+    this.#lastWords = setTimeout(() => this.#socket.destroy(), LAST_WORDS_TIMEOUT_MS).unref()
   }
 
   /** Ends the link at once; `error` is what its owner and open questions are told. */
@@ -309,14 +311,21 @@ export class Link {
       this.flush() // now, so that it does not count as said in the interval that begins
     }
     this.#hasSaid = false
-    this.#silentIntervals = this.#hasHeard || this.#socket.isPaused() ? 0 : this.#silentIntervals + 1
+    this.#silentIntervals = this.#seesLife() ? 0 : this.#silentIntervals + 1
     this.#hasHeard = false
+    this.#hasGivenAway = false
     if (this.#silentIntervals < SILENT_INTERVALS) return
     // If it was this process that stood still, what the peer said lies in the kernel: it is read before the verdict.
     setImmediate(() => {
-      if (this.#hasHeard) return
+      if (this.#seesLife()) return
       this.destroy(new GatewayWorkerError('LINK_TIMED_OUT', `nothing was heard from ${this.peer}`))
     })
+  }
+
+  /** A peer that we do not read cannot be heard, but it takes what we say. */
+  #seesLife(): boolean {
+    if (!this.#socket.isPaused()) return this.#hasHeard
+    return this.#hasHeard || this.#hasGivenAway || this.#socket.writableLength === 0
   }
 
   readonly #onSocketError = (cause: Error): void => {
@@ -327,6 +336,7 @@ export class Link {
     this.#isClosed = true
     this.#isEnding = true
     clearInterval(this.#keepAlive)
+    clearTimeout(this.#lastWords)
     this.#questions.rejectAll(this.closedError)
     this.#releaseWaiters()
     this.#page = EMPTY

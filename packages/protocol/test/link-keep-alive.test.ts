@@ -53,6 +53,30 @@ describe('keep-alive', () => {
     expect(await closed.promise).toMatchObject({ code: 'LINK_TIMED_OUT' })
   })
 
+  it.each([
+    ['ends a link that is not read itself when the peer takes nothing for three intervals', false],
+    ['leaves a link that is not read itself as long as the peer takes what is said', true],
+  ])('%s', async (_name, isTaken) => {
+    const closed = signal<GatewayWorkerError | undefined>()
+    const { link, far } = await linkToSocket(
+      { onClose: (_link, error) => closed.resolve(error) },
+      { keepAliveMs: KEEP_ALIVE_MS },
+    )
+    link.pause()
+    // More than the kernel holds for a peer that does not read.
+    for (let n = 0; n < 20; n += 1) link.send(Command.SEND_TO_ALL, 0, 0, '', 'x'.repeat(1_000_000))
+    link.flush()
+    if (isTaken) far.resume()
+    if (isTaken) await vi.waitUntil(() => link.bufferedBytes === 0)
+    for (let n = 0; n < 5; n += 1) {
+      vi.advanceTimersByTime(KEEP_ALIVE_MS)
+      await endOfTurn()
+      await endOfTurn()
+    }
+    expect(link.isClosed).toBe(!isTaken)
+    if (!isTaken) expect(await closed.promise).toMatchObject({ code: 'LINK_TIMED_OUT' })
+  })
+
   it('counts anew with everything that is heard', async () => {
     let heard = signal()
     const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { keepAliveMs: KEEP_ALIVE_MS })
