@@ -22,6 +22,8 @@ export interface HeldEvent {
 /** A BusinessWorker on the other side of a link. */
 export class WorkerPeer implements RoutableWorker {
   readonly clients = new Set<ClientConnection>()
+  /** How often its link got full. */
+  timesFull = 0
   /** Random name of the worker's process. */
   readonly instance: string
   readonly key: string
@@ -80,7 +82,10 @@ export class WorkerPool {
   /** The worker's link has ended: each of its clients gets another worker with its next event. */
   remove(worker: WorkerPeer): void {
     this.#workers = this.#workers.filter((other) => other !== worker)
-    this.#options.log.info({ worker: worker.key, clients: worker.clientCount, workers: this.size }, 'worker gone')
+    this.#options.log.info(
+      { worker: worker.key, clients: worker.clientCount, timesFull: worker.timesFull, workers: this.size },
+      'worker gone',
+    )
     for (const client of worker.clients) this.#unbind(client)
   }
 
@@ -112,10 +117,12 @@ export class WorkerPool {
 
   /** A worker's link is full: its clients are not read until it has room. */
   onFull(worker: WorkerPeer): void {
-    this.#options.log.warn(
-      { worker: worker.key, clients: worker.clientCount },
-      'a worker reads too slowly; its clients wait',
-    )
+    worker.timesFull += 1
+    // Said once, since a link at its limit gets full and drains many times a second.
+    if (worker.timesFull === 1) {
+      const { key, clientCount } = worker
+      this.#options.log.warn({ worker: key, clients: clientCount }, 'a worker reads too slowly; its clients wait')
+    }
     for (const client of worker.clients) client.pauseReading(PauseReason.WORKER_FULL)
   }
 
