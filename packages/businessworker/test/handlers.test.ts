@@ -23,7 +23,6 @@ function breakDown(): never {
 
 /** What `await` takes for a promise, as some libraries return it. */
 function thenable(then: (done: Settle, fail: Settle) => unknown): Promise<void> {
-  // biome-ignore lint/suspicious/noThenProperty: that is what a thenable is
   return { then } as unknown as Promise<void>
 }
 
