@@ -138,7 +138,8 @@ export class Cluster {
     try {
       for (const program of this.#programs.toReversed()) {
         const { code, signal } = await program.stop()
-        if (code !== 0) exits.push(`${program.name} ended with ${signal ?? code}:\n${program.output}`)
+        if (code !== 0 && !program.wasKilled)
+          exits.push(`${program.name} ended with ${signal ?? code}:\n${program.output}`)
       }
     } finally {
       await Promise.all(this.#programs.map((program) => program.killAll()))

@@ -1,67 +1,137 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { browserSuite, browserTest, launchChromium } from './chromium.ts'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { browserSuite, browserTest } from './chromium.ts'
 import { useCluster } from './cluster.ts'
-import { within } from './deadline.ts'
+import { example, type Site, startPhpSite, startSite, useBrowser } from './example-site.ts'
+import { describeWithPhp } from './php.ts'
 
-const example = (file: string) => fileURLToPath(new URL(`../apps/examples/mvc-push/${file}`, import.meta.url))
+const secretKey = 'example secret'
+const cluster = useCluster({ events: example('mvc-push/Events.ts'), secretKey })
 
-describe('the example mvc-push', () => {
-  const cluster = useCluster({ events: example('Events.ts'), secretKey: 'example secret' })
+describe('the example mvc-push with Express', () => testSite(startSite, { code: 'NO_REGISTER' }))
+describeWithPhp('the example mvc-push with plain PHP', () => testSite(startPhpSite, {}))
+
+/** The two sites have the same page, routes and answers, so they have the same tests; but GatewayClient's errors have no code. */
+function testSite(start: typeof startSite, whenUnreachable: object): void {
   let site: Site
 
   beforeAll(async () => {
-    site = await startSite({
+    site = await start('mvc-push', {
       GATEWAY_URL: cluster.url(),
       GW_REGISTER_ADDRESS: cluster.registerAddress,
-      GW_SECRET_KEY: 'example secret',
+      GW_SECRET_KEY: secretKey,
     })
   })
   afterAll(() => site?.stop())
 
   describe('over HTTP', () => {
-    const post = (path: string, body: string, headers: Record<string, string> = {}, url = site.url) =>
-      fetch(url + path, { body, headers: { 'content-type': 'application/json', ...headers }, method: 'POST' })
+    const post = (path: string, body: unknown, headers: Record<string, string> = {}, url = site.url) =>
+      fetch(url + path, {
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+        headers: { 'content-type': 'application/json', ...headers },
+        method: 'POST',
+      })
     const logIn = async (name: string, url?: string) => {
-      const response = await post('/login', JSON.stringify({ name }), {}, url)
+      const response = await post('/login', { name }, {}, url)
       return { cookie: response.headers.get('set-cookie')!.split(';', 1)[0]! }
     }
+    const greet = async () => (await cluster.open()).nextJson()
+    const statusOf = async (response: Promise<Response>) => (await response).status
+
+    it('says who is logged in, and where pages connect', async () => {
+      const me = async (headers: Record<string, string>) => (await fetch(`${site.url}/me`, { headers })).json()
+      expect(await me({})).toEqual({ gatewayUrl: cluster.url(), name: null })
+      const ann = await logIn(' Ann\u3000')
+      expect(await me(ann)).toEqual({ gatewayUrl: cluster.url(), name: 'Ann' })
+      const response = await post('/logout', {}, ann)
+      expect([response.status, await response.json()]).toEqual([200, {}])
+      expect(await me(ann)).toEqual({ gatewayUrl: cluster.url(), name: null })
+    })
 
     it('does nothing for who is not logged in', async () => {
-      for (const path of ['/bind', '/notify', '/news']) expect((await post(path, '{}')).status).toBe(401)
+      for (const path of ['/bind', '/notify', '/news']) expect((await post(path, {})).status).toBe(401)
     })
 
     it('takes nothing that a form of another site could send', async () => {
       const asForm = { 'content-type': 'text/plain' }
-      expect((await post('/login', '{"name":"Ann"}', asForm)).status).toBe(415)
-      const { headers } = await post('/login', '{"name":"Ann"}')
+      expect((await post('/login', { name: 'Ann' }, asForm)).status).toBe(415)
+      const { headers } = await post('/login', { name: 'Ann' })
       expect(headers.get('set-cookie')).toMatch(/; HttpOnly; SameSite=Lax$/)
     })
 
-    it.each(['{', '[]', '{}', '{"name":0}', '{"name":"0"}', '{"name":" "}'])('refuses to log in %s', async (body) => {
-      const response = await post('/login', body)
-      expect(response.status).toBe(400)
-      expect(await response.json()).toEqual({ message: expect.any(String) })
+    it('gives a new session id to who logs in', async () => {
+      const before = await logIn('Ann')
+      const { headers } = await post('/login', { name: 'Ben' }, before)
+      expect(headers.get('set-cookie')).not.toContain(before.cookie)
+      expect(await statusOf(post('/news', { text: 'Hello' }, before))).toBe(401)
     })
 
-    it('tells bad client ids from those of connections that are gone', async () => {
+    it.each(['{', '[]', '{}', '{"name":0}', '{"name":"0"}', '{"name":" "}', `{"name":"${'n'.repeat(25)}"}`])(
+      'refuses to log in %s',
+      async (body) => {
+        const response = await post('/login', body)
+        expect(response.status).toBe(400)
+        expect(await response.json()).toEqual({ message: expect.any(String) })
+      },
+    )
+
+    it('refuses names and texts that make no sense', async () => {
       const ann = await logIn('Ann')
-      const bad = await post('/bind', '{"clientId":"1"}', ann)
-      expect([bad.status, await bad.json()]).toEqual([400, expect.objectContaining({ code: 'BAD_CLIENT_ID' })])
-      const gone = await post('/bind', '{"clientId":"7f00000109d600000001"}', ann)
-      expect(gone.status).toBe(410)
+      for (const to of [undefined, ['Ann'], '0', 'n'.repeat(25)]) {
+        expect(await statusOf(post('/notify', { text: 'Hello', to }, ann))).toBe(400)
+      }
+      for (const text of [undefined, 7, '\n', 't'.repeat(501)]) {
+        expect(await statusOf(post('/notify', { text, to: 'Ann' }, ann))).toBe(400)
+        expect(await statusOf(post('/news', { text }, ann))).toBe(400)
+      }
     })
 
-    it('answers 503 with a code and advice while there is no cluster', async () => {
-      const lonely = await startSite({ GW_REGISTER_ADDRESS: '127.0.0.1:1' })
+    it('binds a connection for its own page only', async () => {
+      const zoe = await logIn('Zoe')
+      const page = await greet()
+      const other = await greet()
+      expect(page).toEqual({ bindToken: expect.any(String), clientId: expect.any(String), type: 'init' })
+      vi.useFakeTimers({ now: Date.now() - 61_000, toFake: ['Date'] })
+      const expired = cluster.backend().createBindToken(page.clientId)
+      vi.useRealTimers()
+      for (const bindToken of [
+        undefined,
+        null,
+        [page.bindToken],
+        '',
+        '.',
+        other.bindToken,
+        `${page.bindToken}0`,
+        expired,
+      ]) {
+        const response = await post('/bind', { bindToken, clientId: page.clientId }, zoe)
+        expect([response.status, await response.json()]).toEqual([403, { message: expect.any(String) }])
+      }
+      expect(await cluster.backend().getUidByClientId(page.clientId)).toBe(null)
+
+      const response = await post('/bind', { bindToken: page.bindToken, clientId: page.clientId }, zoe)
+      expect([response.status, await response.json()]).toEqual([200, { name: 'Zoe' }])
+      expect(await cluster.backend().getUidByClientId(page.clientId)).toBe('Zoe')
+    })
+
+    it('says when a connection is gone', async () => {
+      const clientId = `${(await greet()).clientId.slice(0, 12)}ffffffff`
+      const bindToken = cluster.backend().createBindToken(clientId)
+      expect(await statusOf(post('/bind', { bindToken, clientId }, await logIn('Ann')))).toBe(410)
+    })
+
+    it('says what is wrong when there is no cluster, and no secret', async () => {
+      const lonely = await start('mvc-push', { GW_REGISTER_ADDRESS: '127.0.0.1:1' })
       try {
-        const response = await post('/news', '{"text":"Hello"}', await logIn('Ann', lonely.url), lonely.url)
+        const ann = await logIn('Ann', lonely.url)
+        expect(await statusOf(post('/bind', { clientId: '1' }, ann, lonely.url))).toBe(400)
+        const response = await post('/news', { text: 'Hello' }, ann, lonely.url)
         expect(response.status).toBe(503)
-        expect(await response.json()).toMatchObject({ advice: expect.stringMatching(/register/), code: 'NO_REGISTER' })
+        expect(await response.json()).toMatchObject({
+          advice: expect.stringMatching(/register/),
+          message: expect.any(String),
+          ...whenUnreachable,
+        })
       } finally {
         await lonely.stop()
       }
@@ -69,30 +139,11 @@ describe('the example mvc-push', () => {
   })
 
   describe(browserSuite('in a browser'), () => {
-    let browser: Browser | undefined
-    /** What the pages of one test reported; every test ends with none. */
-    const errors: string[] = []
+    const browser = useBrowser()
 
-    beforeAll(async () => {
-      browser = await launchChromium()
-    })
-    afterAll(() => browser?.close())
-    afterEach(async () => {
-      await Promise.all(browser?.contexts().map((context) => context.close()) ?? [])
-      expect(errors.splice(0)).toEqual([])
-    })
-
-    const open = async (context: BrowserContext, prepare?: (page: Page) => Promise<void>) => {
-      const page = await context.newPage()
-      page.on('pageerror', (error) => errors.push(String(error)))
-      page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
-      await prepare?.(page)
-      await page.goto(site.url)
-      return page
-    }
     /** A page of a visitor with a browser of their own, logged in and bound. */
     const visit = async (name: string, prepare?: (page: Page) => Promise<void>) => {
-      const page = await open(await browser!.newContext(), prepare)
+      const page = await browser.open(site.url, { prepare })
       await logIn(page, name)
       return page
     }
@@ -160,7 +211,7 @@ describe('the example mvc-push', () => {
 
     browserTest('a user with two tabs is reached in both, and a logout ends both', async () => {
       const ann = await visit('Ann')
-      const tab = await open(ann.context())
+      const tab = await browser.open(site.url, { context: ann.context() })
       await isBound(tab)
       const elsewhere = await visit('Ann')
       await submit(ann, 'notify', 'To all of me', 'Ann')
@@ -175,22 +226,4 @@ describe('the example mvc-push', () => {
       expect(await received(ann)).toEqual([])
     })
   })
-})
-
-type Site = Awaited<ReturnType<typeof startSite>>
-
-/** The example's web site as a process of its own, on a free port. */
-async function startSite(env: Record<string, string>) {
-  const child = spawn(process.execPath, [example('site.mjs')], {
-    env: { ...process.env, PORT: '0', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const [line] = await within(once(createInterface(child.stdout), 'line'), 'the address of the site')
-  return { stop: () => stop(child), url: String(line).replace(/^.* /, '') }
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  const exited = once(child, 'exit')
-  child.kill()
-  await within(exited, 'the end of the site')
 }

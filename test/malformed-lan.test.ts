@@ -4,7 +4,9 @@ import { useCluster } from './cluster.ts'
 import { commandOf, helloFrame, LanCommand, lanFrame } from './lan-frame.ts'
 import { RawConnection } from './raw-connection.ts'
 
-const cluster = useCluster()
+// Without a secret a first frame may be any command, as PHP's backends say it.
+const secretKey = 'the secret'
+const cluster = useCluster({ secretKey })
 
 const lanPort = () => Number(String(cluster.gateways[0]!.child().lan).split(':')[1])
 const registerPort = () => Number(cluster.registerAddress.split(':')[1])
@@ -38,7 +40,7 @@ async function endWith(port: number, bytes: Uint8Array): Promise<Buffer> {
 /** A link that the gateway has let in as a backend's. */
 async function openLink(): Promise<RawConnection> {
   const connection = await RawConnection.open(lanPort())
-  connection.write(helloFrame(LanCommand.backend))
+  connection.write(helloFrame(LanCommand.backend, secretKey))
   expect(commandOf(await connection.until((received) => commandOf(received) !== undefined))).toBe(LanCommand.hello)
   return connection
 }
@@ -51,7 +53,7 @@ describe('on the LAN port', () => {
   })
 
   it('a hello that is cut off anywhere is none', async () => {
-    const hello = helloFrame(LanCommand.worker)
+    const hello = helloFrame(LanCommand.worker, secretKey)
     for (let length = 0; length < hello.length; length += 5) {
       expect(await endWith(lanPort(), hello.subarray(0, length))).toHaveLength(0)
     }
@@ -130,7 +132,7 @@ describe('on the register port', () => {
     ['is no object', '[1,2]\n'],
     ['has no event', '{"address":"127.0.0.1:1"}\n'],
     ['has an unknown event', '{"event":"shutdown"}\n'],
-    ['announces no address', '{"event":"gateway_connect","secret_key":""}\n'],
+    ['announces no address', `{"event":"gateway_connect","secret_key":"${secretKey}"}\n`],
     ['never ends', 'x'.repeat(64 * 1024 + 1)],
   ])('a line that %s ends the connection at once', async (_what, line) => {
     const logged = cluster.register.next({ msg: /^a register connection was closed/, level: 'warn' })
@@ -143,7 +145,7 @@ describe('on the register port', () => {
   it('an address that is none is skipped by whoever hears of it', async () => {
     const connection = await RawConnection.open(registerPort())
     const skipped = cluster.workers.next({ msg: expectedError, gateway: 'not an address' })
-    connection.write('{"event":"gateway_connect","address":"not an address","secret_key":""}\n')
+    connection.write(`{"event":"gateway_connect","address":"not an address","secret_key":"${secretKey}"}\n`)
     await skipped
     expect(await cluster.newBackend().getAllGroupIdList()).toEqual([])
     const offline = cluster.register.next({ msg: 'gateway offline', gateway: 'not an address' })

@@ -32,6 +32,8 @@ export class Program {
   readonly exited: Promise<Exit>
   readonly lines: LogLine[] = []
   readonly name: string
+  /** Whether a test has killed it with -9, so that it cannot end as it should. */
+  wasKilled = false
   readonly #child: ChildProcess
   readonly #output: string[] = []
   readonly #watchers = new Set<(line: LogLine) => void>()
@@ -42,7 +44,8 @@ export class Program {
   constructor(script: string, args: readonly string[] = [], env: Record<string, string> = {}) {
     this.name = script.replace(/^.*\//, '')
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('GW_'))
-    this.#child = spawn(process.execPath, [fileURLToPath(new URL(`../${script}`, import.meta.url)), ...args], {
+    const path = fileURLToPath(new URL(`../${script}`, import.meta.url))
+    this.#child = spawn(script.endsWith('.php') ? 'php' : process.execPath, [path, ...args], {
       env: { ...Object.fromEntries(inherited), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -118,6 +121,7 @@ export class Program {
 
   /** Sends it a signal, which is for its own process only. */
   kill(signal: NodeJS.Signals): void {
+    this.wasKilled ||= signal === 'SIGKILL'
     this.#child.kill(signal)
   }
 

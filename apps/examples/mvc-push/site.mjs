@@ -1,4 +1,5 @@
 // A web site with its own HTTP backend. Pages connect to a gateway; the site says whose connection is whose, and pushes to them.
+// site.php is the same in PHP.
 import { randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'
 import { Gateway, GatewayWorkerError } from '@gatewayworker/gateway-client'
@@ -40,9 +41,7 @@ app.get('/me', (request, response) => {
 
 /** The name is enough to log in, because this is an example: ask for a password here, or use the login that you have. */
 app.post('/login', async (request, response) => {
-  const name = readText(request.body.name, 'A name', 24)
-  // GatewayWorker takes '0' for no user at all; your own user ids are fine if they start at 1.
-  if (!/^\p{L}/u.test(name)) refuse(400, 'A name starts with a letter.')
+  const name = readName(request.body.name)
   const before = request.session.login
   await replaceSession(request)
   request.session.login = { id: randomUUID(), name }
@@ -60,7 +59,10 @@ app.post('/logout', async (request, response) => {
 /** The page says which connection is its own: from here on it hears what is sent to its user, and the news. */
 app.post('/bind', async (request, response) => {
   const { id, name } = requireLogin(request)
-  const { clientId } = request.body
+  const { bindToken, clientId } = request.body
+  if (Gateway.secretKey !== '' && !Gateway.verifyBindToken(clientId, bindToken)) {
+    refuse(403, 'This connection has not proved that it is yours: connect again.')
+  }
   await Gateway.bindUid(clientId, name)
   await Gateway.joinGroup(clientId, MEMBERS)
   await Gateway.joinGroup(clientId, groupOfLogin(id))
@@ -72,8 +74,8 @@ app.post('/bind', async (request, response) => {
 /** To every page that a user has open, on all devices. */
 app.post('/notify', async (request, response) => {
   const { name } = requireLogin(request)
-  const to = readText(request.body.to, 'A name', 24)
-  const text = readText(request.body.text, 'A text', 500)
+  const to = readName(request.body.to)
+  const text = readText(request.body.text)
   const { delivered } = await Gateway.sendToUid(to, { type: 'notification', from: name, text }, { receipt: true })
   response.json({ delivered })
 })
@@ -81,7 +83,7 @@ app.post('/notify', async (request, response) => {
 /** To every page of everybody who is logged in. */
 app.post('/news', async (request, response) => {
   const { name } = requireLogin(request)
-  const text = readText(request.body.text, 'A text', 500)
+  const text = readText(request.body.text)
   const news = { type: 'news', from: name, text }
   const { delivered } = await Gateway.sendToGroup(MEMBERS, news, null, { receipt: true })
   response.json({ delivered })
@@ -115,11 +117,21 @@ function requireLogin(/** @type {express.Request} */ request) {
   return request.session.login ?? refuse(401, 'Log in first.')
 }
 
-/** @type {(value: unknown, what: string, maxLength: number) => string} */
-function readText(value, what, maxLength) {
-  const text = typeof value === 'string' ? value.trim().normalize() : ''
-  if (text === '' || text.length > maxLength) refuse(400, `${what} has 1 to ${maxLength} characters.`)
+function readName(/** @type {unknown} */ value) {
+  const name = trim(value).normalize()
+  // GatewayWorker takes '0' for no user at all; your own user ids are fine if they start at 1.
+  if (!/^\p{L}.{0,23}$/u.test(name)) refuse(400, 'A name starts with a letter and has 24 characters at most.')
+  return name
+}
+
+function readText(/** @type {unknown} */ value) {
+  const text = trim(value)
+  if (!/^.{1,500}$/su.test(text)) refuse(400, 'A text has 1 to 500 characters.')
   return text
+}
+
+function trim(/** @type {unknown} */ value) {
+  return typeof value === 'string' ? value.trim() : ''
 }
 
 /**

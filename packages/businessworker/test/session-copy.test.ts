@@ -63,8 +63,12 @@ class Pair {
   }
 
   #apply(kind: Kind, bytes: Buffer, isOwn: boolean): void {
-    if (kind === 'replace') this.#stored = storeSession(bytes)
-    else this.#stored = kind === 'merge' ? mergeSession(this.#stored, bytes) : patchSession(this.#stored, bytes)
+    if (kind === 'replace') this.#stored = storeSession(undefined, { bytes, codec: msgpack })
+    else
+      this.#stored =
+        kind === 'merge'
+          ? mergeSession(this.#stored, { bytes, codec: msgpack })
+          : patchSession(this.#stored, { bytes, codec: msgpack })
     this.#toWorker.push({ bytes: this.#stored.bytes, isOwn })
   }
 }

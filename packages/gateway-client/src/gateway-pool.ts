@@ -1,10 +1,10 @@
 import {
   createInstanceId,
   type Frame,
+  type GatewayLink,
   GatewayWorkerError,
   gatewayKey,
   gatewayKeyOf,
-  type Link,
   type LinkHandler,
   type Log,
   type Role,
@@ -154,11 +154,14 @@ export class GatewayPool {
     }
   }
 
-  readonly #onUp = (gateway: PooledGateway, link: Link): LinkHandler => {
+  readonly #onUp = (gateway: PooledGateway, link: GatewayLink): LinkHandler => {
     this.#log.info({ gateway: gateway.address }, 'linked to a gateway')
+    const onFrame: LinkHandler['onFrame'] = (frame) => this.#options.onFrame?.(frame, gateway)
+    // A backend gets answers only. Were it to read none while a gateway is full, and the gateway likewise, they would wait for each other.
+    if (this.#options.role.kind === 'client') return { onFrame }
     if (this.#fullLinks > 0) link.pause()
     return {
-      onFrame: (frame) => this.#options.onFrame?.(frame, gateway),
+      onFrame,
       onFull: this.#onFull,
       onDrain: this.#onDrain,
       onClose: () => {
@@ -224,7 +227,7 @@ export class GatewayPool {
   }
 
   /** The link; undefined if the gateway has left the cluster, which is no fault, while the end of the pool is one. */
-  async #whenUp(gateway: PooledGateway): Promise<Link | undefined> {
+  async #whenUp(gateway: PooledGateway): Promise<GatewayLink | undefined> {
     const link = await gateway.whenUp(this.deadlineMs)
     if (link === undefined && this.#isClosed) throw new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed')
     return link

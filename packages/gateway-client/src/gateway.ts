@@ -1,4 +1,4 @@
-import { Command, connectionIdOf, EMPTY, Flag, GatewayWorkerError, msgpack } from '@gatewayworker/protocol'
+import { Command, connectionIdOf, EMPTY, Flag, GatewayWorkerError } from '@gatewayworker/protocol'
 import { parseRegisterAddress } from '@gatewayworker/register'
 import {
   checkClientId,
@@ -11,6 +11,7 @@ import {
   toTargets,
   type Uid,
 } from './arguments.ts'
+import { type BindTokenOptions, createBindToken, verifyBindToken } from './bind-token.ts'
 import { currentClient } from './current-client.ts'
 import { type Answer, DEFAULT_DEADLINE_MS, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
 import { type EncodedMessage, encodeMessage, type Message } from './message.ts'
@@ -24,6 +25,7 @@ import {
   type Row,
   readCount,
   readRows,
+  readSession,
   readSessions,
   sumOf,
 } from './results.ts'
@@ -246,8 +248,8 @@ export class GatewayClient {
   /** The client's session, {} if it has none, null if there is no such client. */
   async getSession(clientId: string): Promise<Session | null> {
     return this.#askAbout(clientId, Command.GET_SESSION_BY_CLIENT_ID, EMPTY, (answer) => {
-      if (answer?.value == null) return null
-      return answer.value instanceof Uint8Array ? (msgpack.decode(answer.value) as Session) : {}
+      const bytes = answer?.value as Uint8Array | null | undefined
+      return bytes == null ? null : readSession(bytes)
     })
   }
 
@@ -386,6 +388,22 @@ export class GatewayClient {
   /** Group → number of clients. */
   async getAllGroupClientIdCount(): Promise<Map<string, number>> {
     return lengths(await this.getAllGroupClientIdList())
+  }
+
+  // --- Whose connection it is ----------------------------------------------------------------------------------------------------
+  // These ask nobody, so they return no promise: a forgotten `await` would make every token a good one.
+
+  /**
+   * What Events hands a page along with its client id, and the page posts to the site, so that nobody binds somebody else's connection.
+   * Throws NO_SECRET_KEY, BAD_CLIENT_ID, or a RangeError for a `ttlS` that makes no sense.
+   */
+  createBindToken(clientId: string, options?: BindTokenOptions): string {
+    return createBindToken(this.secretKey, clientId, options)
+  }
+
+  /** Whether the token was made for this client id in this cluster and is still good; anything may be passed. Throws NO_SECRET_KEY. */
+  verifyBindToken(clientId: unknown, token: unknown): boolean {
+    return verifyBindToken(this.secretKey, clientId, token)
   }
 
   // --- How orders and questions go out -----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 export { GatewayWorkerError } from '@gatewayworker/protocol'
 export type { Group, Session, Uid } from './arguments.ts'
+export type { BindTokenOptions } from './bind-token.ts'
 export { type CurrentClient, currentClient } from './current-client.ts'
 export { Gateway, GatewayClient, type GatewayClientOptions, type SendOptions } from './gateway.ts'
 export { GatewayPool, type GatewayPoolOptions } from './gateway-pool.ts'

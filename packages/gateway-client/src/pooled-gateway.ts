@@ -1,9 +1,9 @@
 import {
   Dialer,
+  type GatewayLink,
   GatewayWorkerError,
   gatewayKey,
   type Hello,
-  type Link,
   type LinkHandler,
   type Log,
 } from '@gatewayworker/protocol'
@@ -15,12 +15,12 @@ export interface PooledGatewayOptions {
   /** Called when the link is down, after `link` was cleared. */
   onDown(gateway: PooledGateway): void
   /** Called at each new link; gets everything that comes on it. `peerInstance` changes when the gateway was restarted. */
-  onUp(gateway: PooledGateway, link: Link, peerInstance: string): LinkHandler
+  onUp(gateway: PooledGateway, link: GatewayLink, peerInstance: string | undefined): LinkHandler
   persistent: boolean
 }
 
 interface Waiter {
-  resolve(link: Link | undefined): void
+  resolve(link: GatewayLink | undefined): void
   reject(error: GatewayWorkerError): void
 }
 
@@ -31,7 +31,7 @@ export class PooledGateway {
   /** What all client ids of this gateway begin with. */
   readonly key: string
   /** The link while it is up. */
-  link: Link | undefined
+  link: GatewayLink | undefined
   readonly #dialer: Dialer
   #downSince = performance.now()
   #lastError: GatewayWorkerError | undefined
@@ -72,7 +72,7 @@ export class PooledGateway {
    * The link, now or as soon as it is up; nothing if the gateway leaves the cluster meanwhile. Rejects with the reason
    * when the link has been down for `deadlineMs`: who comes later than that does not wait at all.
    */
-  whenUp(deadlineMs: number): Promise<Link | undefined> {
+  whenUp(deadlineMs: number): Promise<GatewayLink | undefined> {
     if (this.link !== undefined) return Promise.resolve(this.link)
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {

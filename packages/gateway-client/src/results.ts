@@ -29,12 +29,17 @@ export function readRows(answers: Answer[]): Row[] {
   )
 }
 
+/** The session that a gateway answered with. */
+export function readSession(bytes: Uint8Array): Session {
+  return bytes.length === 0 ? {} : (msgpack.decode(bytes) as Session)
+}
+
 /** Client id → session from answers that map connection ids to session bytes. */
 export function readSessions(answers: Answer[]): Map<string, Session> {
   const sessions = new Map<string, Session>()
   for (const { gateway, value } of answers) {
     for (const [id, bytes] of value as Map<number, Uint8Array>) {
-      sessions.set(encodeClientId(gateway.key, id), bytes.length === 0 ? {} : (msgpack.decode(bytes) as Session))
+      sessions.set(encodeClientId(gateway.key, id), readSession(bytes))
     }
   }
   return sessions

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Log } from '@gatewayworker/protocol'
+import { type ClientOrigin, type Codec, EMPTY, type Log, type ToldClient } from '@gatewayworker/protocol'
 import type { WebSocket } from 'ws'
 import { CloseCode } from './close-codes.ts'
 import type { HubMember } from './hub.ts'
@@ -8,13 +8,6 @@ import type { Flushable, Outbox, Run } from './outbox.ts'
 import type { RoutedClient } from './router.ts'
 import type { StoredSession } from './session.ts'
 import type { HeldEvent, WorkerPeer } from './worker-pool.ts'
-
-/** Where a client comes from. */
-export interface ClientOrigin {
-  readonly gatewayPort: number
-  readonly remoteAddress: string
-  readonly remotePort: number
-}
 
 /** What all clients of a gateway share. */
 export interface ClientSurroundings {
@@ -51,7 +44,7 @@ export const PauseReason = {
  * Invariants: what `send` took leaves in order, with one write per turn, before any close frame; after `onLeave` nothing is sent and
  * no event is made of what still comes.
  */
-export class ClientConnection implements Flushable, HubMember, RoutedClient {
+export class ClientConnection implements Flushable, HubMember, RoutedClient, ToldClient {
   readonly clientId: string
   readonly connectionId: number
   readonly origin: ClientOrigin
@@ -103,6 +96,10 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient {
 
   get remoteAddress(): string {
     return this.origin.remoteAddress
+  }
+
+  sessionIn(codec: Codec): Buffer {
+    return this.session?.in(codec, this.#onUnreadableSession) ?? EMPTY
   }
 
   /** Puts a message behind those that wait; false if the client has left or is too slow to get it. */
@@ -164,6 +161,11 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient {
 
   #sendCompressed(message: OutgoingMessage): void {
     this.#webSocket.send(message.ownBody, { binary: message.isBinary })
+  }
+
+  readonly #onUnreadableSession = (err: unknown): void => {
+    const { clientId } = this
+    this.#around.log.error({ clientId, err }, 'a session cannot be told to a peer of the other dialect; it gets none')
   }
 
   #onSlow(): false {

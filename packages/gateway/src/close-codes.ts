@@ -6,6 +6,8 @@ export const CloseCode = {
   GATEWAY_STOPS: 1001,
   /** onWebSocketConnect refused the client: reconnect only with other credentials. */
   REFUSED: 1008,
+  /** A message was longer than the gateway takes, or than its worker does with the session beside it. */
+  TOO_BIG: 1009,
   /** No worker came in time: try again later, with growing pauses. */
   NO_WORKER: 1013,
   /** Too much waited for this client: reconnect and fetch what was missed; find out why it reads so slowly. */

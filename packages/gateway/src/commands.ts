@@ -1,6 +1,7 @@
 import {
   Command,
   type CommandToGateway,
+  type EncodedSession,
   Flag,
   type Frame,
   GatewayWorkerError,
@@ -30,36 +31,39 @@ type Handler = (around: CommandSurroundings, frame: Frame, link: Link) => unknow
 type Receipt = [taken: number, slow: number]
 
 const handlers = {
-  [Command.SEND_TO_ONE]: ({ hub }, frame) => {
+  [Command.SEND_TO_ONE]: ({ hub }, frame, link) => {
     const client = hub.get(frame.connectionId)
-    return client === undefined ? [0, 0] : sendTo([client], readMessage(frame))
+    return client === undefined ? [0, 0] : sendTo([client], readMessage(frame, link))
   },
 
-  [Command.SEND_TO_ALL]: ({ hub }, frame) => {
-    const message = readMessage(frame)
+  [Command.SEND_TO_ALL]: ({ hub }, frame, link) => {
+    const message = readMessage(frame, link)
     const audience = readJson(frame)
     const chosen = memberOf(audience, 'connections')
     if (chosen === undefined) return sendTo(hub.members(), message, readExcludedIds(memberOf(audience, 'exclude')))
     return sendTo(membersOf(hub, new Set(readConnectionIds(chosen))), message)
   },
 
-  [Command.SEND_TO_UID]: ({ hub }, frame) => {
-    const message = readMessage(frame)
+  [Command.SEND_TO_UID]: ({ hub }, frame, link) => {
+    const message = readMessage(frame, link)
     return addUp(readTexts(readJson(frame)).map((uid) => sendTo(hub.membersOfUid(uid), message)))
   },
 
-  [Command.SEND_TO_GROUP]: ({ hub }, frame) => {
-    const message = readMessage(frame)
+  [Command.SEND_TO_GROUP]: ({ hub }, frame, link) => {
+    const message = readMessage(frame, link)
     const audience = readJson(frame)
     const excluded = readExcludedIds(memberOf(audience, 'exclude'))
     const groups = readTexts(memberOf(audience, 'group'))
     return addUp(groups.map((group) => sendTo(hub.membersOfGroup(group), message, excluded)))
   },
 
-  [Command.KICK]: ({ hub }, frame) => {
+  [Command.KICK]: ({ hub }, frame, link) => {
     const client = hub.get(frame.connectionId)
-    if (frame.bodyLength > 0) client?.send(readMessage(frame))
-    client?.close(CloseCode.CLOSED, '')
+    try {
+      if (link.dialect.hasMessage(frame)) client?.send(readMessage(frame, link))
+    } finally {
+      client?.close(CloseCode.CLOSED, '') // whether its last message can be read or not
+    }
   },
 
   [Command.DESTROY]: ({ hub }, frame) => hub.get(frame.connectionId)?.destroy(),
@@ -76,7 +80,7 @@ const handlers = {
     servedBy(around, frame, link)?.resumeReading(PauseReason.WORKER_ASKED)
   },
 
-  [Command.SET_SESSION]: (around, frame, link) => changeSession(around, frame, link, (_old, ext) => storeSession(ext)),
+  [Command.SET_SESSION]: (around, frame, link) => changeSession(around, frame, link, storeSession),
   [Command.UPDATE_SESSION]: (around, frame, link) => changeSession(around, frame, link, mergeSession),
   [Command.PATCH_SESSION]: (around, frame, link) => changeSession(around, frame, link, patchSession),
 
@@ -106,13 +110,12 @@ const handlers = {
 
   [Command.IS_ONLINE]: ({ hub }, frame) => (hub.get(frame.connectionId) === undefined ? 0 : 1),
 
-  [Command.GET_SESSION_BY_CLIENT_ID]: ({ hub }, frame) => {
-    const client = hub.get(frame.connectionId)
-    return client === undefined ? null : (client.session?.bytes ?? {})
-  },
+  [Command.GET_SESSION_BY_CLIENT_ID]: ({ hub }, frame, { dialect }) =>
+    hub.get(frame.connectionId)?.sessionIn(dialect.codec) ?? null,
 
-  [Command.GET_ALL_CLIENT_SESSIONS]: ({ hub }) => sessionsOf(hub.members()),
-  [Command.GET_CLIENT_SESSIONS_BY_GROUP]: ({ hub }, frame) => sessionsOf(hub.membersOfGroup(frame.extText)),
+  [Command.GET_ALL_CLIENT_SESSIONS]: ({ hub }, _frame, { dialect }) => sessionsOf(hub.members(), dialect.codec),
+  [Command.GET_CLIENT_SESSIONS_BY_GROUP]: ({ hub }, frame, { dialect }) =>
+    sessionsOf(hub.membersOfGroup(frame.extText), dialect.codec),
 
   [Command.GET_CLIENT_ID_BY_UID]: ({ hub }, frame) => connectionIds(hub.membersOfUid(frame.extText)),
 
@@ -126,7 +129,7 @@ const handlers = {
 
   [Command.GET_GROUP_ID_LIST]: ({ hub }) => [...hub.groups()],
 
-  [Command.SELECT]: ({ hub }, frame) => select(hub, readJson(frame)),
+  [Command.SELECT]: ({ hub }, frame, { dialect }) => select(hub, readJson(frame), dialect.codec),
 } satisfies Record<CommandToGateway, Handler>
 
 /**
@@ -138,19 +141,19 @@ export function carryOut(around: CommandSurroundings, frame: Frame, link: Link):
   try {
     if (handler === undefined) throw new GatewayWorkerError('BAD_PARAMETERS', `command ${frame.command} is unknown`)
     const answer = handler(around, frame, link)
-    if (frame.id !== 0) link.answer(frame.id, answer ?? null)
+    if (link.dialect.isQuestion(frame)) link.dialect.answer(link, frame, answer)
   } catch (error) {
     const known = error instanceof GatewayWorkerError
     const log = known ? around.log.warn : around.log.error
     log.call(around.log, { peer: link.peer, command: frame.command, err: error }, 'a command could not be carried out')
-    if (frame.id !== 0)
-      link.answerError(frame.id, known ? error : new GatewayWorkerError('ANSWER_FAILED', String(error)))
+    if (!link.dialect.isQuestion(frame)) return
+    link.dialect.answerError(link, frame, known ? error : new GatewayWorkerError('ANSWER_FAILED', String(error)))
   }
 }
 
-function readMessage(frame: Frame): OutgoingMessage {
-  const { flag } = frame
-  return new OutgoingMessage(frame.body, (flag & Flag.BINARY) !== 0, (flag & Flag.RAW) !== 0)
+function readMessage(frame: Frame, link: Link): OutgoingMessage {
+  const { body, isBinary } = link.dialect.readMessage(frame)
+  return new OutgoingMessage(body, isBinary, (frame.flag & Flag.RAW) !== 0)
 }
 
 const NOBODY: ReadonlySet<number> = new Set()
@@ -186,12 +189,12 @@ function changeSession(
   { hub, workers }: CommandSurroundings,
   frame: Frame,
   link: Link,
-  change: (old: StoredSession | undefined, ext: Buffer) => StoredSession,
+  change: (old: StoredSession | undefined, ext: EncodedSession) => StoredSession,
 ): void {
   const client = hub.get(frame.connectionId)
   if (client === undefined) return
   try {
-    client.session = change(client.session, frame.ext)
+    client.session = change(client.session, { bytes: frame.ext, codec: link.dialect.codec })
   } finally {
     // Also if it failed: whoever made the change waits to hear what the session is now.
     workers.tellSession(client, link, frame.flag & Flag.OWN_CHANGE)

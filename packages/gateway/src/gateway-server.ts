@@ -13,7 +13,6 @@ import {
   type LinkHandler,
   LinkListener,
   type Log,
-  msgpack,
 } from '@gatewayworker/protocol'
 import { RegisterAnnouncer } from '@gatewayworker/register'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -89,6 +88,7 @@ export class GatewayServer {
       bufferSizeBytes: settings.sendToWorkerBufferSizeBytes,
       host: lanHost ?? lanIp,
       instance: createInstanceId(),
+      lanIp,
       log,
       onLink: this.#onLink,
       port: lanPort,
@@ -171,7 +171,7 @@ export class GatewayServer {
   }
 
   readonly #onLink = (link: Link, hello: Hello): LinkHandler => {
-    if (hello.role.kind === 'client') return { onFrame: this.#onFrame }
+    if (hello.role.kind === 'client') return this.#backendHandler
     const worker = this.#workers.add(link, hello)
     return {
       onFrame: this.#onFrame,
@@ -179,6 +179,17 @@ export class GatewayServer {
       onDrain: () => this.#workers.onDrain(worker),
       onClose: () => this.#workers.remove(worker),
     }
+  }
+
+  readonly #backendHandler: LinkHandler = {
+    onFrame: (frame, link) => this.#onFrame(frame, link),
+    // One that asks and does not listen is not asked what else it wants.
+    onFull: (link) => link.pause(),
+    onDrain: (link) => link.resume(),
+    onClose: (link, error) => {
+      if (error === undefined || error.code === 'LINK_CLOSED') return
+      this.#log.warn({ peer: link.peer, code: error.code }, `the link of a backend was ended: ${error.message}`)
+    },
   }
 
   readonly #onFrame: LinkHandler['onFrame'] = (frame, link) => carryOut(this.#around, frame, link)
@@ -206,7 +217,7 @@ export class GatewayServer {
     webSocket.on('error', (err) => this.#log.debug({ clientId, err }, 'a client broke the WebSocket protocol'))
     webSocket.on('close', () => client.leave())
     this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
-    this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, msgpack.encode(readHandshake(request, origin)))
+    this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, readHandshake(request, origin))
   }
 
   #onClientMessage(client: ClientConnection, data: Buffer, isBinary: boolean): void {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { ClientOrigin } from './client-connection.ts'
+import type { ClientOrigin } from '@gatewayworker/protocol'
 
 /** The handshake as PHP's onWebSocketConnect gets it (wire.md section 3, ON_WEBSOCKET_CONNECT). */
 export interface Handshake {

@@ -1,18 +1,18 @@
-import { EMPTY } from '@gatewayworker/protocol'
+import type { Codec } from '@gatewayworker/protocol'
 import type { ClientConnection } from './client-connection.ts'
 import type { Hub } from './hub.ts'
 import { memberOf, readConnectionIds, readTexts } from './parameters.ts'
 
 /** What SELECT can tell of a client. */
-const FIELDS: Record<string, (client: ClientConnection) => unknown> = {
+const FIELDS: Record<string, (client: ClientConnection, codec: Codec) => unknown> = {
   groups: (client) => new Map(Array.from(client.groups ?? [], (group) => [group, group])),
-  session: (client) => client.session?.bytes ?? EMPTY,
+  session: (client, codec) => client.sessionIn(codec),
   uid: (client) => client.uid ?? null,
 }
 
-/** Connection id → session bytes, empty if there is none. */
-export function sessionsOf(clients: Iterable<ClientConnection>): Map<number, Buffer> {
-  return new Map(Array.from(clients, (client) => [client.connectionId, client.session?.bytes ?? EMPTY]))
+/** Connection id → session bytes in a codec, empty if there is none. */
+export function sessionsOf(clients: Iterable<ClientConnection>, codec: Codec): Map<number, Buffer> {
+  return new Map(Array.from(clients, (client) => [client.connectionId, client.sessionIn(codec)]))
 }
 
 export function countByGroup(hub: Hub<ClientConnection>, groups: string[]): Map<string, number> {
@@ -20,12 +20,12 @@ export function countByGroup(hub: Hub<ClientConnection>, groups: string[]): Map<
 }
 
 /** SELECT {fields, where}: connection id → field → value, of every client that any key of `where` names, or of all without one. */
-export function select(hub: Hub<ClientConnection>, query: unknown): Map<number, Map<string, unknown>> {
+export function select(hub: Hub<ClientConnection>, query: unknown, codec: Codec): Map<number, Map<string, unknown>> {
   const fields = readTexts(memberOf(query, 'fields')).filter((field) => Object.hasOwn(FIELDS, field))
   const rows = new Map<number, Map<string, unknown>>()
   for (const client of chosen(hub, memberOf(query, 'where'))) {
     if (rows.has(client.connectionId)) continue
-    rows.set(client.connectionId, new Map(fields.map((field) => [field, FIELDS[field]!(client)])))
+    rows.set(client.connectionId, new Map(fields.map((field) => [field, FIELDS[field]!(client, codec)])))
   }
   return rows
 }

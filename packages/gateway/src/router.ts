@@ -15,7 +15,7 @@ export interface RoutedClient {
   readonly uid: string | undefined
 }
 
-/** Chooses the worker for a client whose first event this is. `workers` has at least one; the same choice holds until that worker goes. */
+/** Chooses the worker for a client whose first event this is; `body` is the message, if it is one. `workers` has at least one; the same choice holds until that worker goes. */
 export type Router = (
   workers: readonly RoutableWorker[],
   client: RoutedClient,

@@ -1,58 +1,73 @@
 import {
   type Codec,
+  decodeSession,
+  EMPTY,
+  type EncodedSession,
   GatewayWorkerError,
   isPlainObject,
   MAX_SESSION_BYTES,
-  mergeSessions,
+  mergeEncodedSessions,
   msgpack,
+  patchEncodedSession,
+  translateSession,
 } from '@gatewayworker/protocol'
 
-type SessionMap = Record<string, unknown>
-
-/** Kept as the bytes it was written with; a gateway opens it only to merge. */
-export interface StoredSession {
+/** Kept as the bytes it was written with; a gateway opens it only to merge, and to tell it to a reader of another codec. */
+export class StoredSession implements EncodedSession {
   readonly bytes: Buffer
   readonly codec: Codec
+  /** For the reader of the other codec, who may want it with every event. */
+  #translation: EncodedSession | undefined
+
+  /** Copies the bytes, which lets go of the memory that they are a part of. Throws BAD_SESSION if they are too many. */
+  constructor({ bytes, codec }: EncodedSession) {
+    checkLength(bytes)
+    this.bytes = Buffer.from(bytes)
+    this.codec = codec
+  }
+
+  /** The session in a codec; empty where it cannot be told, of which `onError` hears once. */
+  in(codec: Codec, onError: (error: unknown) => void): Buffer {
+    if (codec === this.codec) return this.bytes
+    if (this.#translation?.codec === codec) return this.#translation.bytes
+    this.#translation = { bytes: this.#translate(codec, onError), codec }
+    return this.#translation.bytes
+  }
+
+  #translate(codec: Codec, onError: (error: unknown) => void): Buffer {
+    try {
+      const bytes = translateSession(this, codec)
+      checkLength(bytes) // one format may be many times as long as the other
+      return bytes
+    } catch (error) {
+      onError(error)
+      return EMPTY
+    }
+  }
 }
 
-/** Stores bytes that came in a frame. */
-export function storeSession(bytes: Buffer, codec: Codec = msgpack): StoredSession {
-  decodeSession({ bytes, codec })
-  return keep(bytes, codec)
+/** A session that is too long fits into no frame, nor do the events that it travels with. */
+function checkLength({ length }: Buffer): void {
+  if (length <= MAX_SESSION_BYTES) return
+  throw new GatewayWorkerError('BAD_SESSION', `a session of ${length} bytes is longer than ${MAX_SESSION_BYTES}`)
 }
 
-/** The session with `patch` merged in at every depth: maps merge by key, lists by index, anything else replaces. */
-export function mergeSession(stored: StoredSession | undefined, patch: Buffer, codec: Codec = msgpack): StoredSession {
-  const merged = mergeSessions(decodeSession(stored), decodeSession({ bytes: patch, codec }))
-  return keep(codec.encode(merged), codec)
+/** Stores bytes that came in a frame. What PHP wrote is PHP's business; ours must be a map. */
+export function storeSession(_old: StoredSession | undefined, session: EncodedSession): StoredSession {
+  if (session.codec === msgpack) decodeSession(session)
+  return new StoredSession(session)
+}
+
+/** The session with a map merged in at every depth, by PHP's rule if PHP has written one of the two. */
+export function mergeSession(old: StoredSession | undefined, patch: EncodedSession): StoredSession {
+  return new StoredSession(mergeEncodedSessions(old ?? { bytes: EMPTY, codec: patch.codec }, patch))
 }
 
 /** The session with some of its top-level keys set and others removed. `patch` is {set: map, unset: list of keys}. */
-export function patchSession(stored: StoredSession | undefined, patch: Buffer, codec: Codec = msgpack): StoredSession {
-  const { set, unset } = decodeSession({ bytes: patch, codec })
+export function patchSession(old: StoredSession | undefined, patch: EncodedSession): StoredSession {
+  const { set, unset } = decodeSession(patch)
   if (!isPlainObject(set) || !Array.isArray(unset)) {
     throw new GatewayWorkerError('BAD_PARAMETERS', 'a session patch is {set, unset}')
   }
-  const session = decodeSession(stored)
-  for (const key of unset) delete session[String(key)]
-  for (const key of Object.keys(set)) session[key] = set[key]
-  return keep(codec.encode(session), codec)
-}
-
-/** The copy lets go of the memory that the bytes are a part of. */
-function keep(bytes: Buffer, codec: Codec): StoredSession {
-  if (bytes.length > MAX_SESSION_BYTES) {
-    throw new GatewayWorkerError(
-      'BAD_SESSION',
-      `a session of ${bytes.length} bytes is longer than ${MAX_SESSION_BYTES}`,
-    )
-  }
-  return { bytes: Buffer.from(bytes), codec }
-}
-
-function decodeSession(stored: StoredSession | undefined): SessionMap {
-  if (stored === undefined || stored.bytes.length === 0) return {}
-  const value = stored.codec.decode(stored.bytes)
-  if (!isPlainObject(value)) throw new GatewayWorkerError('BAD_SESSION', 'a session is a map')
-  return value
+  return new StoredSession(patchEncodedSession(old ?? { bytes: EMPTY, codec: patch.codec }, set, unset.map(String)))
 }

@@ -1,20 +1,14 @@
-import {
-  Command,
-  type CommandToWorker,
-  EMPTY,
-  Flag,
-  type Hello,
-  type Link,
-  type Log,
-  msgpack,
-} from '@gatewayworker/protocol'
+import { Command, type CommandToWorker, EMPTY, Flag, type Hello, type Link, type Log } from '@gatewayworker/protocol'
 import { type ClientConnection, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
 import { leastConnections, type RoutableWorker, type Router } from './router.ts'
 
+/** What an event carries: a message's bytes, or a value. */
+export type EventBody = Uint8Array | object
+
 /** An event that waits for a worker. */
 export interface HeldEvent {
-  readonly body: Uint8Array
+  readonly body: EventBody
   readonly command: CommandToWorker
   readonly flag: number
 }
@@ -24,7 +18,7 @@ export class WorkerPeer implements RoutableWorker {
   readonly clients = new Set<ClientConnection>()
   /** How often its link got full. */
   timesFull = 0
-  /** Random name of the worker's process. */
+  /** Random name of the worker's process; PHP's have none but their key. */
   readonly instance: string
   readonly key: string
   readonly link: Link
@@ -70,7 +64,8 @@ export class WorkerPool {
   /** A worker is there. If it is one that we know, its old link is of no use any more. */
   add(link: Link, hello: Hello): WorkerPeer {
     const label = hello.role.kind === 'worker' ? hello.role.workerKey : ''
-    const worker = new WorkerPeer(link, hello.instance, `${link.peer.slice(0, link.peer.lastIndexOf(':'))}:${label}`)
+    const key = `${link.peer.slice(0, link.peer.lastIndexOf(':'))}:${label}`
+    const worker = new WorkerPeer(link, hello.instance ?? key, key)
     for (const old of this.#workers) if (old.instance === worker.instance) old.link.destroy()
     this.#workers = [...this.#workers, worker]
     this.#options.log.info({ worker: worker.key, workers: this.size }, 'worker linked')
@@ -90,11 +85,11 @@ export class WorkerPool {
   }
 
   /** Hands an event of a client to its worker, or keeps it until there is one. */
-  deliver(client: ClientConnection, command: CommandToWorker, flag: number, body: Uint8Array = EMPTY): void {
+  deliver(client: ClientConnection, command: CommandToWorker, flag: number, body: EventBody = EMPTY): void {
     if (client.worker?.link.isClosed) this.#unbind(client)
     const worker = client.heldEvents === undefined ? (client.worker ?? this.#assign(client, command, body)) : undefined
     if (worker === undefined) this.#hold(client, { command, flag, body })
-    else worker.link.send(command, client.connectionId, flag, EMPTY, body)
+    else this.#tell(worker.link, client, { command, flag, body })
   }
 
   /** The last event of a client. A client that no worker ever heard of is forgotten. */
@@ -112,7 +107,7 @@ export class WorkerPool {
   /** Tells the client's worker what its session is now. `ownChange`: the flag, if the worker asked for it, that it was its own doing. */
   tellSession(client: ClientConnection, by: Link, ownChange: number): void {
     const link = client.worker?.link
-    link?.send(Command.SESSION_CHANGED, client.connectionId, link === by ? ownChange : 0, client.session?.bytes)
+    link?.dialect.tellSession(link, client, link === by ? ownChange : 0)
   }
 
   /** A worker's link is full: its clients are not read until it has room. */
@@ -130,15 +125,27 @@ export class WorkerPool {
     for (const client of worker.clients) client.resumeReading(PauseReason.WORKER_FULL)
   }
 
-  #assign(client: ClientConnection, command: CommandToWorker, body: Uint8Array): WorkerPeer | undefined {
+  #tell(link: Link, client: ClientConnection, { command, flag, body }: HeldEvent): void {
+    try {
+      link.dialect.tellEvent(link, client, command, flag, body)
+    } catch (err) {
+      // With its session, which legacy workers are sent each time, a message can be longer than they take.
+      this.#options.log.error(
+        { clientId: client.clientId, command, err },
+        'an event cannot be told; its client is closed',
+      )
+      client.close(CloseCode.TOO_BIG, 'message and session are too big')
+    }
+  }
+
+  #assign(client: ClientConnection, command: CommandToWorker, body: EventBody): WorkerPeer | undefined {
     const living = this.#workers.filter(({ link }) => !link.isClosed)
     if (living.length === 0) return undefined
     const worker = this.#choose(living, client, command, body)
     client.worker = worker
     client.isKnownToWorkers = true
     worker.clients.add(client)
-    const context = msgpack.encode(client.origin)
-    worker.link.send(Command.CLIENT_CONTEXT, client.connectionId, 0, client.session?.bytes, context)
+    worker.link.dialect.tellClient(worker.link, client)
     if (worker.link.isFull) client.pauseReading(PauseReason.WORKER_FULL)
     return worker
   }
@@ -147,18 +154,19 @@ export class WorkerPool {
     workers: readonly WorkerPeer[],
     client: ClientConnection,
     command: CommandToWorker,
-    body: Uint8Array,
+    body: EventBody,
   ): WorkerPeer {
     const { log, router } = this.#options
+    const bytes = body instanceof Uint8Array ? body : EMPTY
     try {
-      const chosen = router(workers, client, command, body)
+      const chosen = router(workers, client, command, bytes)
       const worker = workers.find((known) => known === chosen)
       if (worker !== undefined) return worker
       log.error({ clientId: client.clientId }, 'the router returned something that is none of the workers')
     } catch (err) {
       log.error({ clientId: client.clientId, err }, 'the router threw')
     }
-    return leastConnections(workers, client, command, body) as WorkerPeer
+    return leastConnections(workers, client, command, bytes) as WorkerPeer
   }
 
   #hold(client: ClientConnection, event: HeldEvent): void {

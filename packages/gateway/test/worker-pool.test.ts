@@ -71,11 +71,8 @@ describe('a client and its worker', () => {
     const older = await linkWorker(gateway, 'worker:0', 'one process')
     await linkWorker(gateway, 'worker:0', 'another process')
     await older.settled()
-    const closed = new Promise<void>((resolve) => {
-      older.link.handler = { onFrame: () => {}, onClose: () => resolve() }
-    })
     await linkWorker(gateway, 'worker:0', 'one process')
-    await closed
+    await older.closed
   })
 })
 

@@ -25,6 +25,8 @@ export const ERROR_ADVICE = {
   NO_CURRENT_CLIENT: 'The …CurrentClient methods work only below an Events handler; elsewhere pass a client id.',
   NO_GATEWAY: 'The register knows no gateway: start one, and check that it has the same register address and secret.',
   NO_REGISTER: 'No register answered: check its address, the firewall, and that the secret is the same.',
+  NO_SECRET_KEY:
+    'Bind tokens are signed with the secret of the cluster: start it with --secret-key, and set Gateway.secretKey in backends.',
   QUESTION_TIMED_OUT: 'The gateway did not answer in time: it is overloaded or cut off.',
   WRONG_SECRET: 'Give the same --secret-key to the register, the gateways, the workers and the backends.',
 } as const

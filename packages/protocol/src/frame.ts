@@ -33,6 +33,17 @@ export class Frame {
     return this.#bytes.readUInt32BE(this.#start + 5)
   }
 
+  /** Where the client comes from and which port it came to; only legacy gateways say it here. */
+  get origin(): FrameOrigin {
+    return {
+      clientIp: this.#bytes.readUInt32BE(this.#start + 11),
+      clientPort: this.#bytes.readUInt16BE(this.#start + 15),
+      gatewayPort: this.#bytes.readUInt16BE(this.#start + 22),
+      localIp: this.id,
+      localPort: this.#bytes.readUInt16BE(this.#start + 9),
+    }
+  }
+
   get connectionId(): number {
     return this.#bytes.readUInt32BE(this.#start + 17)
   }
@@ -71,6 +82,16 @@ export class Frame {
   }
 }
 
+/** The addresses in a header (wire.md section 2); IPv4 addresses are numbers, 0 for any other. */
+export interface FrameOrigin {
+  readonly clientIp: number
+  readonly clientPort: number
+  readonly gatewayPort: number
+  /** The gateway's LAN address. */
+  readonly localIp: number
+  readonly localPort: number
+}
+
 /** What a frame is made of; what is left out is zero or empty. */
 export interface FrameParts {
   command: number
@@ -79,6 +100,8 @@ export interface FrameParts {
   ext?: Uint8Array | string
   flag?: number
   id?: number
+  /** Stands where the id does; only legacy peers are told. */
+  origin?: FrameOrigin
 }
 
 /** Bytes that a payload takes in a frame. */
@@ -97,19 +120,28 @@ export function writeFrame(
   ext: Uint8Array | string,
   body: Uint8Array | string,
   id: number,
+  origin?: FrameOrigin,
 ): void {
   target.writeUInt32BE(length, offset)
   target[offset + 4] = command
   target.writeUInt32BE(id, offset + 5)
-  // local_port, client_ip and client_port: only legacy peers are told them with every frame
   target.fill(0, offset + 9, offset + 17)
   target.writeUInt32BE(connectionId, offset + 17)
   target[offset + 21] = flag
   target[offset + 22] = 0
   target[offset + 23] = 0
+  if (origin !== undefined) writeOrigin(target, offset, origin)
   const extBytes = writePayload(target, offset + HEADER_BYTES, ext)
   target.writeUInt32BE(extBytes, offset + 24)
   writePayload(target, offset + HEADER_BYTES + extBytes, body)
+}
+
+function writeOrigin(target: Buffer, offset: number, origin: FrameOrigin): void {
+  target.writeUInt32BE(origin.localIp, offset + 5)
+  target.writeUInt16BE(origin.localPort, offset + 9)
+  target.writeUInt32BE(origin.clientIp, offset + 11)
+  target.writeUInt16BE(origin.clientPort, offset + 15)
+  target.writeUInt16BE(origin.gatewayPort, offset + 22)
 }
 
 function writePayload(target: Buffer, offset: number, payload: Uint8Array | string): number {
@@ -120,9 +152,9 @@ function writePayload(target: Buffer, offset: number, payload: Uint8Array | stri
 
 /** One frame in a buffer of its own. */
 export function encodeFrame(parts: FrameParts): Buffer {
-  const { command, connectionId = 0, flag = 0, ext = EMPTY, body = EMPTY, id = 0 } = parts
+  const { command, connectionId = 0, flag = 0, ext = EMPTY, body = EMPTY, id = 0, origin } = parts
   const length = HEADER_BYTES + payloadBytes(ext) + payloadBytes(body)
   const frame = Buffer.allocUnsafe(length)
-  writeFrame(frame, 0, length, command, connectionId, flag, ext, body, id)
+  writeFrame(frame, 0, length, command, connectionId, flag, ext, body, id, origin)
   return frame
 }

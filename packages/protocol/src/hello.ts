@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { isPlainObject } from './codec.ts'
 import { LinkCommand } from './commands.ts'
 import { GatewayWorkerError } from './errors.ts'
 import type { Frame } from './frame.ts'
@@ -11,8 +12,8 @@ export type Role = { kind: 'worker'; workerKey: string } | { kind: 'client' }
 
 /** What a dialer says first. */
 export interface Hello {
-  /** Random name of the dialing process, new at each start. */
-  instance: string
+  /** Random name of the dialing process, new at each start; undefined if it is PHP's. */
+  instance: string | undefined
   role: Role
   secretKey: string
 }
@@ -41,21 +42,24 @@ export function encodeHello(hello: Hello): { command: number; body: string } {
   return { command: LinkCommand.WORKER_CONNECT, body }
 }
 
-/** Reads a dialer's first frame. Throws BAD_HELLO if it is none of ours. */
-export function decodeHello(frame: Frame): Hello {
+/** Reads a hello; undefined if the frame is none. Throws BAD_HELLO if it makes no sense, or is of another version. */
+export function decodeHello(frame: Frame): Hello | undefined {
   if (frame.command !== LinkCommand.WORKER_CONNECT && frame.command !== LinkCommand.GATEWAY_CLIENT_CONNECT) {
-    throw new GatewayWorkerError('BAD_HELLO', `the first frame is command ${frame.command} and not a hello`)
+    return undefined
   }
   const { native, secret_key: secretKey, worker_key: workerKey } = parseObject(frame.bodyText)
-  const { instance, version } = (native ?? {}) as Record<string, unknown>
-  if (version !== NATIVE_VERSION || typeof instance !== 'string') {
-    throw new GatewayWorkerError('BAD_HELLO', `the peer does not speak version ${NATIVE_VERSION} of the native dialect`)
-  }
   const role: Role =
     frame.command === LinkCommand.GATEWAY_CLIENT_CONNECT
       ? { kind: 'client' }
       : { kind: 'worker', workerKey: typeof workerKey === 'string' ? workerKey : '' }
+  const instance = native === undefined ? undefined : readInstance(native)
   return { instance, role, secretKey: typeof secretKey === 'string' ? secretKey : '' }
+}
+
+function readInstance(native: unknown): string {
+  const { instance, version } = (native ?? {}) as Record<string, unknown>
+  if (version === NATIVE_VERSION && typeof instance === 'string') return instance
+  throw new GatewayWorkerError('BAD_HELLO', `the peer does not speak version ${NATIVE_VERSION} of the native dialect`)
 }
 
 function parseObject(text: string): Record<string, unknown> {
@@ -65,7 +69,6 @@ function parseObject(text: string): Record<string, unknown> {
   } catch (cause) {
     throw new GatewayWorkerError('BAD_HELLO', 'the first frame holds no JSON', { cause })
   }
-  if (typeof value !== 'object' || value === null)
-    throw new GatewayWorkerError('BAD_HELLO', 'the first frame holds no object')
-  return value as Record<string, unknown>
+  if (!isPlainObject(value)) throw new GatewayWorkerError('BAD_HELLO', 'the first frame holds no object')
+  return value
 }

@@ -1,14 +1,22 @@
 export { connectionIdOf, encodeClientId, gatewayAddress, gatewayKey, gatewayKeyOf, isClientId } from './client-id.ts'
 export { type Codec, isPlainObject, msgpack } from './codec.ts'
 export { Command, CommandToGateway, CommandToWorker, Flag, LinkCommand } from './commands.ts'
-export { Dialer, type DialerOptions } from './dial.ts'
+export { Dialer, type DialerOptions, type GatewayLink } from './dial.ts'
+export type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
 export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError } from './errors.ts'
 export { DEFAULT_MAX_FRAME_BYTES, EMPTY, encodeFrame, Frame, type FrameParts, HEADER_BYTES } from './frame.ts'
 export { createInstanceId, type Hello, isSameSecret, type Role } from './hello.ts'
 export { Link, type LinkHandler, type LinkOptions } from './link.ts'
 export { LinkListener, type LinkListenerOptions } from './listen.ts'
 export { type Log, silentLog } from './log.ts'
-export { MAX_SESSION_BYTES, mergeSessions } from './merge-sessions.ts'
 export { FrameParser } from './parser.ts'
-export { phpLossless, phpSerialize } from './php-codec.ts'
-export { PhpLiteral } from './php-values.ts'
+export { phpSerialize } from './php-codec.ts'
+export {
+  decodeSession,
+  type EncodedSession,
+  MAX_SESSION_BYTES,
+  mergeEncodedSessions,
+  mergeSessions,
+  patchEncodedSession,
+  translateSession,
+} from './sessions.ts'

@@ -1,8 +1,17 @@
 import type { Socket } from 'node:net'
 import { msgpack } from './codec.ts'
 import { Flag, LinkCommand } from './commands.ts'
+import { type Dialect, nativeDialect } from './dialect.ts'
 import { GatewayWorkerError } from './errors.ts'
-import { DEFAULT_MAX_FRAME_BYTES, EMPTY, type Frame, HEADER_BYTES, payloadBytes, writeFrame } from './frame.ts'
+import {
+  DEFAULT_MAX_FRAME_BYTES,
+  EMPTY,
+  type Frame,
+  type FrameOrigin,
+  HEADER_BYTES,
+  payloadBytes,
+  writeFrame,
+} from './frame.ts'
 import { type Log, silentLog } from './log.ts'
 import { FrameParser } from './parser.ts'
 import { encodeError, Questions } from './questions.ts'
@@ -13,6 +22,8 @@ export interface LinkHandler {
   onFrame(frame: Frame, link: Link): void
   /** Once, when nothing comes or goes any more; `error` says why, and is missing if a side just ended it. */
   onClose?(link: Link, error: GatewayWorkerError | undefined): void
+  /** A legacy gateway's answer, which is no frame; comes only while `takesBareAnswers` is set. A view as well. */
+  onBareAnswer?(value: Buffer, link: Link): void
   /** There is room again after the link was full. */
   onDrain?(link: Link): void
   /** The output that waits has reached `bufferSizeBytes`. */
@@ -35,7 +46,10 @@ const DEFAULT_BUFFER_SIZE_BYTES = 10_240_000
 const DEFAULT_KEEP_ALIVE_MS = 15_000
 const SILENT_INTERVALS = 3
 const LAST_WORDS_TIMEOUT_MS = 2_000
+const FIRST_PAGE_BYTES = 1024
+const LENGTH_BYTES = 4
 const PAGE_BYTES = 64 * 1024
+const TCP_KEEP_ALIVE_MS = 30_000
 /** An answer is cut into pieces of this size, so that a long one neither meets the frame ceiling nor holds up others. */
 const ANSWER_PIECE_BYTES = 512 * 1024
 
@@ -46,12 +60,14 @@ const ANSWER_PIECE_BYTES = 512 * 1024
  * turn of the event loop; the page is used again at once if the kernel took it all.
  */
 export class Link {
+  /** How to speak to the other side, when that has dialled. */
+  dialect: Dialect = nativeDialect
   handler: LinkHandler
   readonly bufferSizeBytes: number
-  /** "host:port" of the other side, for logs. */
-  readonly peer: string
-  readonly #keepAlive: NodeJS.Timeout
+  readonly #keepAliveMs: number
   readonly #log: Log
+  /** Asked of the system only when it is wanted: not for each of the connections that last one command. */
+  #peer: string | undefined
   readonly #parser: FrameParser
   readonly #persistent: boolean
   readonly #questions = new Questions()
@@ -67,12 +83,14 @@ export class Link {
   #isClosed = false
   #isEnding = false
   #isFull = false
+  #keepAlive: NodeJS.Timeout | undefined
   #lastWords: NodeJS.Timeout | undefined
-  #page = Buffer.allocUnsafeSlow(PAGE_BYTES)
+  #page = EMPTY
   #pageUsed = 0
   #silentIntervals = 0
 
-  constructor(socket: Socket, peer: string, handler: LinkHandler, options: LinkOptions = {}) {
+  /** `peer` is what `peer` says; if undefined, the address of the socket's other side. */
+  constructor(socket: Socket, peer: string | undefined, handler: LinkHandler, options: LinkOptions = {}) {
     const {
       bufferSizeBytes = DEFAULT_BUFFER_SIZE_BYTES,
       keepAliveMs = DEFAULT_KEEP_ALIVE_MS,
@@ -82,16 +100,23 @@ export class Link {
     } = options
     this.handler = handler
     this.bufferSizeBytes = bufferSizeBytes
-    this.peer = peer
-    this.#keepAlive = setInterval(this.#onKeepAlive, keepAliveMs).unref()
+    this.#peer = peer
+    this.#keepAliveMs = keepAliveMs
     this.#log = log
     this.#parser = new FrameParser(maxFrameBytes)
     this.#persistent = persistent
     this.#socket = socket
     if (!persistent) socket.unref()
     socket.on('data', this.#onData)
+    socket.on('end', this.#onSocketEnd)
     socket.on('error', this.#onSocketError)
     socket.on('close', this.#onSocketClose)
+  }
+
+  /** "host:port" of the other side, for logs. */
+  get peer(): string {
+    this.#peer ??= `${this.#socket.remoteAddress}:${this.#socket.remotePort}`
+    return this.#peer
   }
 
   /** Output that the kernel has not taken yet, in bytes. */
@@ -118,6 +143,11 @@ export class Link {
     this.#parser.maxFrameBytes = bytes
   }
 
+  /** Whether what comes may be answers of a legacy gateway. */
+  set takesBareAnswers(isTaken: boolean) {
+    this.#parser.takesBareAnswers = isTaken
+  }
+
   /**
    * Puts a frame behind those that wait; it leaves at the end of this turn. On an ended link it does nothing: its owner was told.
    * Throws FRAME_TOO_LONG.
@@ -129,6 +159,7 @@ export class Link {
     ext: Uint8Array | string = EMPTY,
     body: Uint8Array | string = EMPTY,
     id = 0,
+    origin?: FrameOrigin,
   ): void {
     if (this.#isEnding) return
     const length = HEADER_BYTES + payloadBytes(ext) + payloadBytes(body)
@@ -136,15 +167,17 @@ export class Link {
       throw new GatewayWorkerError('FRAME_TOO_LONG', `a frame of ${length} bytes is longer than a peer takes`)
     }
     const offset = this.#makeRoom(length)
-    writeFrame(this.#page, offset, length, command, connectionId, flag, ext, body, id)
-    if (!this.#flushScheduled) {
-      this.#flushScheduled = true
-      setImmediate(this.flush)
-    }
-    if (!this.#isFull && this.bufferedBytes >= this.bufferSizeBytes) {
-      this.#isFull = true
-      this.handler.onFull?.(this)
-    }
+    writeFrame(this.#page, offset, length, command, connectionId, flag, ext, body, id, origin)
+    this.#onOutput()
+  }
+
+  /** The answer of a legacy gateway: the length of the value, and the value. */
+  sendBareAnswer(value: Uint8Array): void {
+    if (this.#isEnding) return
+    const offset = this.#makeRoom(LENGTH_BYTES + value.length)
+    this.#page.writeUInt32BE(value.length, offset)
+    this.#page.set(value, offset + LENGTH_BYTES)
+    this.#onOutput()
   }
 
   /**
@@ -196,6 +229,18 @@ export class Link {
     this.#socket.resume()
   }
 
+  /** For a peer that stays, and says PING too: finds out when it is gone. */
+  startKeepAlive(): void {
+    this.#socket.setNoDelay(true)
+    this.#keepAlive = setInterval(this.#onKeepAlive, this.#keepAliveMs).unref()
+  }
+
+  /** For a peer that stays, and does not: leaves it to TCP to find out. */
+  relyOnTcp(): void {
+    this.#socket.setNoDelay(true)
+    this.#socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+  }
+
   /** Writes what waits; called at the end of each turn with output, and before a process exits. */
   readonly flush = (): void => {
     this.#flushScheduled = false
@@ -231,6 +276,7 @@ export class Link {
 
   /** Ends the link at once; `error` is what its owner and open questions are told. */
   destroy(error?: GatewayWorkerError): void {
+    if (error !== undefined) this.#peer = this.peer // who it was cannot be asked afterwards
     this.#error ??= error
     this.#isEnding = true
     this.#socket.destroy()
@@ -244,6 +290,17 @@ export class Link {
     this.close()
   }
 
+  #onOutput(): void {
+    if (!this.#flushScheduled) {
+      this.#flushScheduled = true
+      setImmediate(this.flush)
+    }
+    if (!this.#isFull && this.bufferedBytes >= this.bufferSizeBytes) {
+      this.#isFull = true
+      this.handler.onFull?.(this)
+    }
+  }
+
   #makeRoom(length: number): number {
     const offset = this.#pageUsed
     if (offset + length <= this.#page.length) {
@@ -254,7 +311,9 @@ export class Link {
       this.#fullPages.push(this.#page.subarray(0, offset))
       this.#fullPagesBytes += offset
     }
-    this.#page = Buffer.allocUnsafeSlow(Math.max(PAGE_BYTES, length))
+    // A link that says little, as PHP's do that last one command, needs no whole page.
+    const pageBytes = this.#page.length === 0 ? FIRST_PAGE_BYTES : PAGE_BYTES
+    this.#page = Buffer.allocUnsafeSlow(Math.max(pageBytes, length))
     this.#pageUsed = length
     return 0
   }
@@ -281,7 +340,9 @@ export class Link {
   readonly #onData = (chunk: Buffer): void => {
     this.#hasHeard = true
     try {
-      this.#parser.push(chunk, this.#onFrame)
+      this.#parser.push(chunk, this.#onFrame, this.#onBareAnswer)
+      // PHP's backends stand still until they are answered.
+      if (this.dialect !== nativeDialect) this.flush()
     } catch (error) {
       if (error instanceof GatewayWorkerError) {
         this.destroy(error)
@@ -298,6 +359,10 @@ export class Link {
     else if (frame.command !== LinkCommand.PING) this.handler.onFrame(frame, this)
   }
 
+  readonly #onBareAnswer = (value: Buffer): void => {
+    if (!this.#isEnding) this.handler.onBareAnswer?.(value, this)
+  }
+
   readonly #onWritten = (): void => {
     if (this.#socket.destroyed) return // what was waiting is lost, so there is no room to speak of
     if (!this.#persistent && this.#socket.writableLength === 0) this.#socket.unref()
@@ -305,7 +370,6 @@ export class Link {
   }
 
   readonly #onKeepAlive = (): void => {
-    if (this.#socket.connecting) return
     if (!this.#hasSaid) {
       this.send(LinkCommand.PING)
       this.flush() // now, so that it does not count as said in the interval that begins
@@ -328,6 +392,13 @@ export class Link {
     return this.#hasHeard || this.#hasGivenAway || this.#socket.writableLength === 0
   }
 
+  /** The other side says no more. What it has asked for is still written. */
+  readonly #onSocketEnd = (): void => {
+    this.flush()
+    if (this.#socket.writableLength === 0) this.#socket.destroy()
+    else this.#socket.end()
+  }
+
   readonly #onSocketError = (cause: Error): void => {
     this.#error ??= new GatewayWorkerError('LINK_CLOSED', `the link to ${this.peer} broke: ${cause.message}`, { cause })
   }
@@ -337,7 +408,7 @@ export class Link {
     this.#isEnding = true
     clearInterval(this.#keepAlive)
     clearTimeout(this.#lastWords)
-    this.#questions.rejectAll(this.closedError)
+    this.#questions.rejectAll(() => this.closedError)
     this.#releaseWaiters()
     this.#page = EMPTY
     this.#pageUsed = 0

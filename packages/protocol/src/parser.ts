@@ -2,6 +2,10 @@ import { GatewayWorkerError } from './errors.ts'
 import { DEFAULT_MAX_FRAME_BYTES, Frame, HEADER_BYTES } from './frame.ts'
 
 const LENGTH_BYTES = 4
+/** The longest answer that is taken of a legacy gateway, which cannot send it in pieces. */
+const MAX_BARE_ANSWER_BYTES = 256 * 1024 * 1024
+/** What the answers of a legacy gateway begin with: null, bool, int, string, array or object. No command of a gateway has such a number. */
+const PHP_TYPES = new Set(Buffer.from('NbisaO'))
 /** Up to here room for a whole frame is made at once; beyond it, room grows with what really arrived. */
 const EAGER_BYTES = 1024 * 1024
 
@@ -14,6 +18,8 @@ const EAGER_BYTES = 1024 * 1024
 export class FrameParser {
   /** The longest frame that is taken, in bytes; may be raised when the peer has said who it is. */
   maxFrameBytes: number
+  /** Whether answers of a legacy gateway may stand between the frames (wire.md section 3): uint32 length, then that many bytes. */
+  takesBareAnswers = false
   #pending = Buffer.alloc(0)
   #filled = 0
   #wanted = 0
@@ -23,36 +29,53 @@ export class FrameParser {
   }
 
   /**
-   * Takes the next bytes and calls `onFrame` for each frame that is complete.
+   * Takes the next bytes and calls `onFrame` for each frame that is complete, `onBareAnswer` for each answer that is none.
    * Throws FRAME_TOO_SHORT, FRAME_TOO_LONG or FRAME_MALFORMED at the first frame that cannot be one.
    */
-  push(chunk: Buffer, onFrame: (frame: Frame) => void): void {
+  push(chunk: Buffer, onFrame: (frame: Frame) => void, onBareAnswer?: (value: Buffer) => void): void {
     let offset = 0
     while (offset < chunk.length) {
+      // Enough to know how long it is; what is complete is longer.
+      const headBytes = this.takesBareAnswers ? LENGTH_BYTES + 1 : LENGTH_BYTES
       if (this.#filled > 0) {
         offset = this.#collect(chunk, offset)
         if (this.#filled < this.#wanted) return
-        if (this.#wanted === LENGTH_BYTES) {
-          this.#wanted = this.#checkLength(this.#pending, 0)
+        if (this.#wanted === headBytes) {
+          this.#wanted = this.#measure(this.#pending, 0)
           continue
         }
-        const frame = this.#checkFrame(this.#pending, 0)
+        const bytes = this.#pending
         this.#pending = Buffer.alloc(0)
         this.#filled = 0
-        onFrame(frame)
+        this.#deliver(bytes, 0, this.#wanted, onFrame, onBareAnswer)
         continue
       }
       const left = chunk.length - offset
-      const wanted = left < LENGTH_BYTES ? LENGTH_BYTES : this.#checkLength(chunk, offset)
+      const wanted = left < headBytes ? headBytes : this.#measure(chunk, offset)
       if (left < wanted) {
         this.#wanted = wanted
         offset = this.#collect(chunk, offset)
         return
       }
-      const frame = this.#checkFrame(chunk, offset)
+      const start = offset
       offset += wanted
-      onFrame(frame)
+      this.#deliver(chunk, start, wanted, onFrame, onBareAnswer)
     }
+  }
+
+  #deliver(
+    bytes: Buffer,
+    start: number,
+    length: number,
+    onFrame: (frame: Frame) => void,
+    onBareAnswer: ((value: Buffer) => void) | undefined,
+  ): void {
+    if (this.#isBareAnswer(bytes, start)) onBareAnswer?.(bytes.subarray(start + LENGTH_BYTES, start + length))
+    else onFrame(this.#checkFrame(bytes, start))
+  }
+
+  #isBareAnswer(bytes: Buffer, offset: number): boolean {
+    return this.takesBareAnswers && PHP_TYPES.has(bytes[offset + LENGTH_BYTES]!)
   }
 
   /** Copies what still belongs to the unfinished frame and returns where the rest of the chunk begins. */
@@ -69,8 +92,13 @@ export class FrameParser {
     return end
   }
 
-  #checkLength(bytes: Buffer, offset: number): number {
+  /** How many bytes what begins here has in all. */
+  #measure(bytes: Buffer, offset: number): number {
     const length = bytes.readUInt32BE(offset)
+    if (this.#isBareAnswer(bytes, offset)) {
+      if (length >= 2 && length <= MAX_BARE_ANSWER_BYTES) return LENGTH_BYTES + length
+      throw new GatewayWorkerError('FRAME_MALFORMED', `an answer declares ${length} bytes`)
+    }
     if (length < HEADER_BYTES) {
       throw new GatewayWorkerError('FRAME_TOO_SHORT', `a frame declares ${length} bytes, fewer than its header has`)
     }

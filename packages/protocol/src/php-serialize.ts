@@ -104,12 +104,12 @@ function writeBytes(bytes: Uint8Array): string {
   return `s:${bytes.length}:"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')}"`
 }
 
-/** PHP's shortest form: the same digits as JavaScript's, with the exponent from 1.0E-5 down and 1.0E+17 up. */
-function formatFloat(value: number): string {
+/** PHP's shortest form of a number: the same digits as JavaScript's, with the exponent from 1.0E-5 down and 1.0E+17 up. */
+export function formatFloat(value: number): string {
   if (Number.isNaN(value)) return 'NAN'
   const size = Math.abs(value)
   if (size === Number.POSITIVE_INFINITY) return value > 0 ? 'INF' : '-INF'
-  if (size === 0) return '-0'
+  if (size === 0) return Object.is(value, -0) ? '-0' : '0'
   if (size >= 1e-4 && size < 1e17) return String(value)
   const [digits = '', exponent = ''] = value.toExponential().split('e')
   return `${digits.includes('.') ? digits : `${digits}.0`}E${exponent}`

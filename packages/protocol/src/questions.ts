@@ -58,11 +58,11 @@ export class Questions {
     }
   }
 
-  /** Ends every open question with `error`. */
-  rejectAll(error: GatewayWorkerError): void {
+  /** Ends every open question with an error of its own. */
+  rejectAll(createError: () => GatewayWorkerError): void {
     for (const question of this.#open.values()) {
       clearTimeout(question.timer)
-      question.reject(error)
+      question.reject(createError())
     }
     this.#open.clear()
   }

@@ -31,3 +31,11 @@ export function buildFrame(fields: WireFields): Buffer {
   ]
   return Buffer.concat([Buffer.from(header.join(''), 'hex'), ext, body])
 }
+
+/** The answer of a legacy gateway from wire.md section 3: uint32 length, then what serialize() wrote, one character a byte. */
+export function buildAnswer(serialized: string): Buffer {
+  return Buffer.concat([
+    Buffer.from(serialized.length.toString(16).padStart(8, '0'), 'hex'),
+    Buffer.from(serialized, 'latin1'),
+  ])
+}

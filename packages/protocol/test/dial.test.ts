@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { msgpack } from '../src/codec.ts'
 import { Command } from '../src/commands.ts'
-import { Dialer, type DialerOptions } from '../src/dial.ts'
+import { Dialer, type DialerOptions, type GatewayLink } from '../src/dial.ts'
 import type { GatewayWorkerError } from '../src/errors.ts'
 import type { Hello } from '../src/hello.ts'
 import type { Link } from '../src/link.ts'
@@ -20,7 +20,7 @@ interface Down {
 
 /** A dialer whose ups and downs are waited for one by one. */
 function dial(port: number, options: Partial<DialerOptions> = {}) {
-  const ups: { link: Link; instance: string; isClosed: boolean }[] = []
+  const ups: { link: GatewayLink; instance: string | undefined; isClosed: boolean }[] = []
   const downs: Down[] = []
   const frames: string[] = []
   let changed = signal()
@@ -179,7 +179,7 @@ describe('a dialer', () => {
   })
 
   it.each([
-    ['another command', buildFrame({ cmd: Command.ON_CONNECT })],
+    ['another command', buildFrame({ cmd: Command.CLIENT_CONTEXT })],
     ['a HELLO without a name', buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 1 }) })],
     ['a HELLO of null', buildFrame({ cmd: Command.HELLO, body: msgpack.encode(null) })],
   ])('takes %s for BAD_HELLO', async (_name, bytes) => {

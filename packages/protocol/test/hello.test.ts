@@ -33,17 +33,31 @@ describe('a hello', () => {
       role: { kind: 'worker', workerKey: '' },
       secretKey: '',
     })
-    expect(decodeHello(frameOf(Command.GATEWAY_CLIENT_CONNECT, { native, secret_key: 5 })).secretKey).toBe('')
+    expect(decodeHello(frameOf(Command.GATEWAY_CLIENT_CONNECT, { native, secret_key: 5 }))?.secretKey).toBe('')
+  })
+
+  it("is PHP's if it does not say who the process is", () => {
+    expect(decodeHello(frameOf(200, { worker_key: 'Chat:0', secret_key: 's' }))).toEqual({
+      instance: undefined,
+      role: { kind: 'worker', workerKey: 'Chat:0' },
+      secretKey: 's',
+    })
+    expect(decodeHello(frameOf(202, { secret_key: 's' }))).toMatchObject({
+      instance: undefined,
+      role: { kind: 'client' },
+    })
+  })
+
+  it('is no other command', () => {
+    expect(decodeHello(frameOf(Command.SEND_TO_ALL, { native }))).toBeUndefined()
   })
 
   it.each([
-    ['another command', frameOf(Command.SEND_TO_ALL, { native })],
     ['no JSON', frameOf(200, '{')],
     ['nothing', frameOf(200, '')],
     ['a text', frameOf(200, '"hello"')],
     ['null', frameOf(200, 'null')],
     ['a list', frameOf(200, '[]')],
-    ['a legacy hello', frameOf(200, { worker_key: 'Chat:0', secret_key: '' })],
     ['native: null', frameOf(202, { native: null })],
     ['native: a text', frameOf(202, { native: 'yes' })],
     ['another version', frameOf(202, { native: { ...native, version: 2 } })],

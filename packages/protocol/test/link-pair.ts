@@ -24,7 +24,9 @@ async function socketPair(): Promise<[Socket, Socket]> {
 /** A link and the bare socket at its other end. */
 export async function linkToSocket(handler: Partial<LinkHandler> = {}, options?: LinkOptions) {
   const [near, far] = await socketPair()
-  return { link: new Link(near, 'the peer', { onFrame: () => {}, ...handler }, options), near, far }
+  const link = new Link(near, 'the peer', { onFrame: () => {}, ...handler }, options)
+  link.startKeepAlive()
+  return { link, near, far }
 }
 
 /** Two links that are each other's ends. */

@@ -124,8 +124,13 @@ describe('nothing is handled of a peer', () => {
   )
 
   it.each([
-    ['a command', 'BAD_HELLO', Buffer.concat([buildFrame({ cmd: 6, body: 'last' }), hello(SECRET)])],
-    ['a legacy hello', 'BAD_HELLO', buildFrame({ cmd: 200, flag: 1, body: `{"secret_key":"${SECRET}"}` })],
+    ['a command', 'WRONG_SECRET', Buffer.concat([buildFrame({ cmd: 6, body: 'last' }), hello(SECRET)])],
+    ['a hello of another version', 'BAD_HELLO', buildFrame({ cmd: 202, flag: 1, body: '{"native":{"version":9}}' })],
+    [
+      'a legacy hello with a wrong secret',
+      'WRONG_SECRET',
+      buildFrame({ cmd: 200, flag: 1, body: '{"secret_key":"?"}' }),
+    ],
     ['an HTTP request', 'FRAME_TOO_LONG', Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n')],
     ['zeros', 'FRAME_TOO_SHORT', Buffer.alloc(64)],
     ['a hello that declares 16 KiB and a byte', 'FRAME_TOO_LONG', Buffer.from([0, 0, 0x40, 1])],

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { GatewayWorkerError } from '../src/errors.ts'
 import { encodeFrame, type Frame } from '../src/frame.ts'
 import { FrameParser } from '../src/parser.ts'
-import { buildFrame, type WireFields } from './build-frame.ts'
+import { buildAnswer, buildFrame, type WireFields } from './build-frame.ts'
 
 const MIB = 1024 * 1024
 
@@ -271,5 +271,142 @@ describe('garbage', () => {
       { numRuns: 2000 },
     )
     expect(seen.size).toBe(CODES.length)
+  })
+})
+
+describe('answers of a legacy gateway', () => {
+  /** Frames and answers in the order in which they came: a frame is its bytes in hex, an answer its text. */
+  function parseMixed(chunks: Iterable<Buffer>, maxFrameBytes?: number): string[] {
+    const parser = new FrameParser(maxFrameBytes)
+    parser.takesBareAnswers = true
+    const seen: string[] = []
+    for (const chunk of chunks) {
+      parser.push(
+        chunk,
+        ({ body, command, ext }) => seen.push(`frame ${command} ${ext.toString('hex')} ${body.toString('hex')}`),
+        (value) => seen.push(value.toString('latin1')),
+      )
+    }
+    return seen
+  }
+
+  const MIXED = Buffer.concat([
+    buildAnswer('N;'),
+    buildFrame({ cmd: 3, ext: 'a:0:{}', body: 'i:1;' }),
+    buildAnswer('i:1;'),
+    buildAnswer('a:1:{i:0;s:1:"\xff";}'),
+    buildFrame({ cmd: 201 }),
+    buildAnswer('b:0;'),
+    buildAnswer('O:1:"A":0:{}'),
+    buildAnswer('s:2:"hi";'),
+  ])
+  const SEEN = [
+    'N;',
+    `frame 3 ${Buffer.from('a:0:{}').toString('hex')} ${Buffer.from('i:1;').toString('hex')}`,
+    'i:1;',
+    'a:1:{i:0;s:1:"\xff";}',
+    'frame 201  ',
+    'b:0;',
+    'O:1:"A":0:{}',
+    's:2:"hi";',
+  ]
+
+  it('come out between frames, cut at any one point, at any two, and byte by byte', () => {
+    expect(parseMixed([MIXED])).toEqual(SEEN)
+    expect(parseMixed(Array.from(MIXED, (byte) => Buffer.from([byte])))).toEqual(SEEN)
+    for (let first = 0; first <= MIXED.length; first += 1) {
+      for (let second = first; second <= MIXED.length; second += 1) {
+        const seen = parseMixed([MIXED.subarray(0, first), MIXED.subarray(first, second), MIXED.subarray(second)])
+        if (seen.join() !== SEEN.join()) expect([first, second, seen]).toEqual(SEEN)
+      }
+    }
+  })
+
+  it('are not told from frames where nobody expects them', () => {
+    expect(codeOf(() => parse([buildAnswer('i:1;')]))).toBe('FRAME_TOO_SHORT')
+  })
+
+  it('may be expected until the first frame has shown who speaks', () => {
+    const parser = new FrameParser()
+    parser.takesBareAnswers = true
+    const commands: number[] = []
+    const onFrame = (frame: Frame) => {
+      commands.push(frame.command)
+      parser.takesBareAnswers = false
+    }
+    const stream = Buffer.concat([buildFrame({ cmd: 100 }), buildFrame({ cmd: 105 })])
+    for (const byte of stream) parser.push(Buffer.from([byte]), onFrame)
+    expect(commands).toEqual([100, 105])
+  })
+
+  it.each([
+    [0, 'FRAME_MALFORMED'],
+    [1, 'FRAME_MALFORMED'],
+    [256 * MIB, undefined],
+    [256 * MIB + 1, 'FRAME_MALFORMED'],
+    [0xffffffff, 'FRAME_MALFORMED'],
+  ])('that declare %i bytes: %s', (length, code) => {
+    const head = buildAnswer('i')
+    head.writeUInt32BE(length)
+    const allocations = watchAllocations()
+    expect(codeOf(() => parseMixed([head]))).toBe(code)
+    expect(Math.max(0, ...allocations)).toBeLessThanOrEqual(MIB)
+    expect(codeOf(() => parseMixed(Array.from(head, (byte) => Buffer.from([byte]))))).toBe(code)
+  })
+
+  it('may be longer than a frame', () => {
+    const long = `s:5000:"${'x'.repeat(5000)}";`
+    expect(parseMixed(cut(buildAnswer(long), [3, 1000]), 100)).toEqual([long])
+  })
+
+  it('and frames, whatever they are and wherever they are cut', () => {
+    const piece = fc.oneof(
+      fc
+        .tuple(fc.constantFrom('N', 'b', 'i', 's', 'a', 'O'), fc.uint8Array({ minLength: 1, maxLength: 40 }))
+        .map(([type, rest]) => {
+          const text = type + Buffer.from(rest).toString('latin1')
+          return { bytes: buildAnswer(text), seen: text }
+        }),
+      fc
+        .record({
+          cmd: fc.constantFrom(1, 3, 4, 100, 101, 102, 103, 104, 201, 205),
+          ext: fc.uint8Array({ maxLength: 20 }),
+          body: fc.uint8Array({ maxLength: 20 }),
+        })
+        .map((fields) => ({
+          bytes: buildFrame(fields),
+          seen: `frame ${fields.cmd} ${Buffer.from(fields.ext).toString('hex')} ${Buffer.from(fields.body).toString('hex')}`,
+        })),
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 15 }), fc.array(fc.nat(), { maxLength: 20 }), (list, at) => {
+        expect(parseMixed(cut(Buffer.concat(list.map(({ bytes }) => bytes)), at))).toEqual(list.map(({ seen }) => seen))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('that are garbage end in a coded error or wait for more, and make no room before it is filled', () => {
+    const allocations = watchAllocations()
+    const damaged = fc
+      .tuple(
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.nat(), { maxLength: 6 }),
+      )
+      .map(([changes, at]) => {
+        const stream = Buffer.from(MIXED)
+        for (const [where, byte] of changes) stream[where % stream.length] = byte
+        return cut(stream, at)
+      })
+    fc.assert(
+      fc.property(damaged, (chunks) => {
+        allocations.length = 0
+        expect([undefined, 'FRAME_TOO_SHORT', 'FRAME_TOO_LONG', 'FRAME_MALFORMED']).toContain(
+          codeOf(() => parseMixed(chunks, 4096)),
+        )
+        expect(Math.max(0, ...allocations)).toBeLessThanOrEqual(MIB)
+      }),
+      { numRuns: 1000 },
+    )
   })
 })

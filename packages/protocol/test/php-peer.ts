@@ -7,7 +7,7 @@ const LENGTH_BYTES = 4
 
 export const hasPhp = spawnSync('php', ['-v']).status === 0
 
-/** One real `php` that answers questions about its own serialize() and unserialize(), one after the other; see fixtures/php-peer.php. */
+/** One real `php` that answers questions about what it makes of values, one after the other; see fixtures/php-peer.php. */
 export class PhpPeer {
   // -n: PHP's own defaults, whatever the machine's php.ini says.
   readonly #process = spawn('php', ['-n', script], { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -20,7 +20,7 @@ export class PhpPeer {
   }
 
   /** What PHP answers, or undefined if it refuses. */
-  async ask(operation: 'a' | 'd' | 'k' | 'p' | 's' | 'u', bytes: Uint8Array): Promise<Buffer | undefined> {
+  async ask(operation: 'a' | 'd' | 'j' | 'k' | 'm' | 'p' | 's' | 'u', bytes: Uint8Array): Promise<Buffer | undefined> {
     const length = Buffer.alloc(LENGTH_BYTES)
     length.writeUInt32BE(bytes.length + 1)
     this.#process.stdin.write(Buffer.concat([length, Buffer.from(operation), bytes]))

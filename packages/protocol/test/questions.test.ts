@@ -56,7 +56,7 @@ describe('a question', () => {
     asked.push(ask(questions))
     opened.mockRestore()
     expect(asked.map(({ id }) => id)).toEqual([0xffffffff, 2])
-    questions.rejectAll(new GatewayWorkerError('LINK_CLOSED', 'gone'))
+    questions.rejectAll(() => new GatewayWorkerError('LINK_CLOSED', 'gone'))
     await Promise.allSettled(asked.map(({ answered }) => answered))
   })
 
@@ -137,7 +137,7 @@ describe('a question', () => {
     const questions = new Questions()
     const open = [ask(questions), ask(questions)]
     const reason = new GatewayWorkerError('LINK_CLOSED', 'gone')
-    questions.rejectAll(reason)
+    questions.rejectAll(() => reason)
     for (const { answered } of open) await expect(answered).rejects.toBe(reason)
     const next = ask(questions)
     questions.onAnswer(answer(next.id, msgpack.encode(1)))

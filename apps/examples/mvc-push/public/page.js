@@ -41,9 +41,9 @@ function connect(gatewayUrl) {
   }
 }
 
-/** @param {{ type: string, clientId: string, from: string, text: string }} message */
+/** @param {{ type: string, bindToken?: string, clientId: string, from: string, text: string }} message */
 function onMessage(message) {
-  if (message.type === 'init') run(() => bind(message.clientId))
+  if (message.type === 'init') run(() => bind(message.clientId, message.bindToken))
   else if (message.type === 'notification') showPush(`${message.from} to you`, message.text)
   else if (message.type === 'news') showPush(`News from ${message.from}`, message.text)
   else if (message.type === 'logout') run(start)
@@ -53,12 +53,13 @@ function onMessage(message) {
  * Every connection has a client id of its own, so this is done after every reconnect.
  *
  * @param {string} clientId
+ * @param {string} [bindToken] proves to the site that the client id is ours
  */
-async function bind(clientId) {
+async function bind(clientId, bindToken) {
   const connection = socket
   showState('binding')
   try {
-    const { name } = await ask('/bind', { clientId })
+    const { name } = await ask('/bind', { bindToken, clientId })
     if (connection !== socket) return
     failures = 0
     showUser(name) // another tab may have logged in as somebody else meanwhile

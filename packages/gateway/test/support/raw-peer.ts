@@ -6,8 +6,8 @@ import {
   Dialer,
   encodeClientId,
   type Frame,
+  type GatewayLink,
   gatewayKey,
-  type Link,
   type Role,
 } from '@gatewayworker/protocol'
 import { onTestFinished } from 'vitest'
@@ -26,12 +26,15 @@ export interface KeptFrame {
 
 /** The other side of a gateway's link, frame by frame: a worker or backend without any behaviour of its own. */
 export class RawPeer {
+  /** Resolves when the link has ended. */
+  readonly closed: Promise<void>
   readonly frames = new Inbox<KeptFrame>()
-  readonly link: Link
+  readonly link: GatewayLink
   readonly #dialer: Dialer
   readonly #key: string
 
-  constructor(dialer: Dialer, link: Link, key: string) {
+  constructor(dialer: Dialer, link: GatewayLink, key: string, closed: Promise<void>) {
+    this.closed = closed
     this.#dialer = dialer
     this.link = link
     this.#key = key
@@ -81,9 +84,13 @@ export function linkPeer(
       port: Number(port),
       onDown: reject,
       onUp: (link) => {
-        const peer = new RawPeer(dialer, link, gatewayKey(gateway.lanAddress))
+        let onClose = () => {}
+        const closed = new Promise<void>((resolve) => {
+          onClose = resolve
+        })
+        const peer = new RawPeer(dialer, link, gatewayKey(gateway.lanAddress), closed)
         resolve(peer)
-        return { onFrame: (frame) => peer.frames.push(keep(frame)) }
+        return { onFrame: (frame) => peer.frames.push(keep(frame)), onClose: () => onClose() }
       },
     })
     onTestFinished(() => dialer.destroy())
