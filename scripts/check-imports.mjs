@@ -12,10 +12,15 @@ const HOUSE = {
   'packages/gateway': { ours: ['protocol', 'register'], libraries: ['ws'] },
   'packages/gateway-client': { ours: ['protocol', 'register'], libraries: [] },
   'packages/businessworker': { ours: ['protocol', 'gateway-client'], libraries: [] },
-  'packages/supervisor': { ours: [], libraries: ['pidusage', 'pino', 'pino-pretty', 'tsx', 'yargs'] },
+  'packages/supervisor': { ours: [], libraries: ['pidusage', 'pino', 'pino-pretty', 'string-width', 'tsx', 'yargs'] },
   'apps/register': { ours: ['register', 'supervisor'], libraries: [] },
   'apps/gateway': { ours: ['gateway', 'supervisor'], libraries: [] },
   'apps/businessworker': { ours: ['businessworker', 'supervisor'], libraries: [] },
+  // the whole: all apps as one cluster, and the chat as a demo
+  'apps/gatewayworker': {
+    ours: ['app-businessworker', 'app-chat', 'app-gateway', 'app-register', 'supervisor'],
+    libraries: [],
+  },
   // users: they import what a user would
   'apps/chat': { ours: ['businessworker', 'gateway-client'], libraries: [] },
   'apps/examples': { ours: ['businessworker', 'gateway-client'], libraries: ['express', 'express-session'] },

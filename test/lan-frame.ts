@@ -27,7 +27,7 @@ export function lanFrame({ body = '', command, ext = '', extLength, id = 0, leng
 
 /** What a worker or backend says first. */
 export function helloFrame(command: number, secretKey = ''): Buffer {
-  const native = { version: 1, instance: '0123456789abcdef' }
+  const native = { version: 2, instance: '0123456789abcdef' }
   return lanFrame({ command, body: JSON.stringify({ secret_key: secretKey, worker_key: 'Test:0', native }) })
 }
 

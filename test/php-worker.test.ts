@@ -71,18 +71,19 @@ describeWithPhp('a PHP worker', () => {
     })
 
     it('is told of the handshake', async () => {
-      const path = '/chat/room?name=J%C3%BCrgen&n=1'
+      const query = 'name=J%C3%BCrgen&n=1&tags[]=a&tags[]=b&at[x.y]=z&a.b='
+      const path = `/chat/room?${query}`
       const headers = { cookie: 'a=1; b=x%20y', 'content-type': 'text/plain', 'x-real-ip': '192.0.2.7' }
       const { client, greeting } = await greetedByPhp(0, path, { headers })
-      expect(greeting.get).toEqual({ name: 'Jürgen', n: '1' })
-      expect(greeting.cookie).toEqual({ a: '1', b: 'x y' })
+      expect(greeting.get).toEqual({ name: 'Jürgen', n: '1', tags: ['a', 'b'], at: { 'x.y': 'z' }, a_b: '' })
+      expect(greeting.cookie).toEqual({ a: '1', b: 'x%20y' })
       expect(greeting.server).toMatchObject({
         CONTENT_TYPE: 'text/plain',
         HTTP_COOKIE: headers.cookie,
         HTTP_HOST: `127.0.0.1:${portOf(0)}`,
         HTTP_UPGRADE: 'websocket',
         HTTP_X_REAL_IP: '192.0.2.7',
-        QUERY_STRING: 'name=J%C3%BCrgen&n=1',
+        QUERY_STRING: query,
         REMOTE_ADDR: '127.0.0.1',
         REMOTE_PORT: client.localPort,
         REQUEST_METHOD: 'GET',

@@ -96,7 +96,7 @@ export class Program {
   }
 
   /** The first line to come that matches. */
-  async next(pattern: LinePattern): Promise<LogLine> {
+  async next(pattern: LinePattern, deadlineMs?: number): Promise<LogLine> {
     let watcher: ((line: LogLine) => void) | undefined
     const seen = new Promise<LogLine>((resolve) => {
       watcher = (line) => matches(line, pattern) && resolve(line)
@@ -105,7 +105,7 @@ export class Program {
     const ended = this.exited.then(() => Promise.reject(new Error(`${this.name} ended:\n${this.output}`)))
     const what = `a line of ${this.name} with ${describe(pattern)}`
     try {
-      return await within(Promise.race([seen, ended]), what)
+      return await within(Promise.race([seen, ended]), what, deadlineMs)
     } finally {
       this.#watchers.delete(watcher!)
     }
@@ -162,7 +162,7 @@ export class Program {
 }
 
 /** Whether a process of this id lives. */
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch {

@@ -7,7 +7,8 @@
  *   php gateway-client.php vendor/autoload.php ours=127.0.0.1:1236=7272 php=127.0.0.1:1237=7273
  *
  * AUTOLOAD is the file that finds the class GatewayClient\Gateway. Each cluster has one gateway, a worker and no clients; one WebSocket
- * client is opened here and bound to a uid. SECONDS and ROUNDS in the environment: how long a measurement is (1), and how many (5).
+ * client is opened here and bound to a uid. In the environment: SECONDS, how long a measurement is (1); ROUNDS, how many there are (5);
+ * CALLERS, how many processes call at the same time (1), as those of php-fpm do; PERSISTENT=1, whether each keeps its connections.
  */
 
 use GatewayClient\Gateway;
@@ -21,6 +22,7 @@ final class Cluster
     /** @var resource */
     private $client;
     private string $clientId;
+    private int $sends = 0;
 
     public function __construct(public readonly string $name, private readonly string $register, private readonly int $port)
     {
@@ -51,10 +53,18 @@ final class Cluster
     public function calls(): array
     {
         return [
-            'sendToUid' => fn () => Gateway::sendToUid(UID, 'message'),
+            'sendToUid' => $this->sendToUid(...),
             'getClientIdByUid' => fn () => Gateway::getClientIdByUid(UID) === [$this->clientId] ?: exit("{$this->name}: a wrong answer\n"),
             'isOnline' => fn () => Gateway::isOnline($this->clientId) === 1 ?: exit("{$this->name}: a wrong answer\n"),
         ];
+    }
+
+    /** A send does not wait for the gateway: now and then a question does, or what is counted would wait in the kernel. */
+    private function sendToUid(): void
+    {
+        Gateway::sendToUid(UID, 'message');
+        $this->sends += 1;
+        if ($this->sends % 100 === 0) Gateway::isOnline($this->clientId);
     }
 
     /** Reads what has come, so that the gateway does not find the client slow. */
@@ -63,6 +73,30 @@ final class Cluster
         while (fread($this->client, 65536) !== '') {
         }
     }
+}
+
+/** Calls a second of all callers together. */
+function measure(Cluster $cluster, callable $call): float
+{
+    $callers = [];
+    for ($caller = 0; $caller < (int) (getenv('CALLERS') ?: 1); $caller += 1) {
+        [$ours, $theirs] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+        if (pcntl_fork() === 0) {
+            Gateway::$persistentConnection = (bool) getenv('PERSISTENT');
+            $start = microtime(true);
+            $end = $start + (float) (getenv('SECONDS') ?: 1);
+            for ($count = 0; microtime(true) < $end; $count += 1) $call();
+            fwrite($theirs, (string) ($count / (microtime(true) - $start)));
+            exit(0);
+        }
+        fclose($theirs);
+        $callers[] = $ours;
+    }
+    while (pcntl_wait($status, WNOHANG) >= 0) {
+        $cluster->drain();
+        usleep(1_000);
+    }
+    return array_sum(array_map(stream_get_contents(...), $callers));
 }
 
 $clusters = [];
@@ -75,11 +109,7 @@ for ($round = 0; $round < (int) (getenv('ROUNDS') ?: 5); $round += 1) {
     foreach ($clusters as $cluster) {
         $cluster->select();
         foreach ($cluster->calls() as $name => $call) {
-            $start = microtime(true);
-            $end = $start + (float) (getenv('SECONDS') ?: 1);
-            for ($count = 0; microtime(true) < $end; $count += 1) $call();
-            $figures[$name][$cluster->name][] = $count / (microtime(true) - $start);
-            $cluster->drain();
+            $figures[$name][$cluster->name][] = measure($cluster, $call);
         }
     }
 }

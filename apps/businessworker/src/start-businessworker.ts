@@ -1,11 +1,26 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import { BusinessWorker, type Events } from '@gatewayworker/businessworker'
-import { defineApp, formatAddress, type OptionTable, optionTypes, runIfMain } from '@gatewayworker/supervisor'
+import {
+  BusinessWorker,
+  callProcessTimeoutHandler,
+  describeCurrentEvent,
+  type Events,
+} from '@gatewayworker/businessworker'
+import {
+  defineApp,
+  formatAddress,
+  type OptionTable,
+  optionTypes,
+  runIfMain,
+  startWatchdog,
+} from '@gatewayworker/supervisor'
 
-const { address, bytes, file, flag, integer, list, text } = optionTypes
+const { address, bytes, file, flag, integer, list, seconds, text } = optionTypes
 
 const businessworker = import.meta.resolve('@gatewayworker/businessworker')
+
+/** The part of the time for a stop that is for handlers; the rest is for onWorkerStop. */
+const HANDLERS_SHARE = 0.8
 
 /** What the user's modules get the running copy of, wherever on disk they are; the second as the first one sees it. */
 const provided = {
@@ -22,6 +37,17 @@ const options = {
     type: text,
   },
   count: { default: 1, describe: 'How many processes', type: integer(1, 1024) },
+  'gateway-lost-timeout': {
+    default: 30,
+    describe: 'How long no register may know a gateway until its clients get their onClose',
+    type: seconds,
+  },
+  'process-timeout': {
+    default: 30,
+    describe:
+      'A handler that blocks the process for so long is logged; after as long again the process is replaced; 0: never',
+    type: seconds,
+  },
   'register-address': {
     default: ['127.0.0.1:1236'],
     describe: 'A register to watch; may be repeated',
@@ -29,6 +55,11 @@ const options = {
   },
   'secret-key': { default: '', describe: 'What every process of the cluster must know', type: text },
   'send-to-gateway-buffer-size': { default: 10_240_000, describe: 'Output that may wait for one gateway', type: bytes },
+  'stop-timeout': {
+    default: 10,
+    describe: 'How long running handlers may take at a stop or reload before the process is killed',
+    type: seconds,
+  },
   watch: { default: false, describe: 'Start again whenever a file of yours changes', type: flag },
 } satisfies OptionTable
 
@@ -39,10 +70,22 @@ const app = defineApp({
   module: import.meta.url,
   name: 'BusinessWorker',
   options,
+  reloadable: true,
   async start(options, { index, loadModule, log, name, restartOnChange }) {
     if (options.watch) restartOnChange()
+    const events = (await loadModule(options.events, provided)) as Events
+    const limitMs = options['process-timeout'] * 1000
+    if (limitMs > 0) {
+      startWatchdog({
+        describe: describeCurrentEvent,
+        limitMs,
+        log,
+        onBlocked: (report) => callProcessTimeoutHandler(events, report),
+      })
+    }
     const worker = new BusinessWorker({
-      events: (await loadModule(options.events, provided)) as Events,
+      events,
+      gatewayLostTimeoutMs: options['gateway-lost-timeout'] * 1000,
       id: index,
       log,
       name,
@@ -51,7 +94,11 @@ const app = defineApp({
       sendToGatewayBufferSizeBytes: options['send-to-gateway-buffer-size'],
     })
     await worker.start()
-    return { details: { events: options.events }, stop: () => worker.stop() }
+    return {
+      details: { events: options.events },
+      stats: () => worker.stats(),
+      stop: (timeoutMs) => worker.stop(timeoutMs * HANDLERS_SHARE),
+    }
   },
 })
 

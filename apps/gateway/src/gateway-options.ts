@@ -42,12 +42,21 @@ export const gatewayOptions = {
     type: integer(0),
   },
   'ping-data': { default: '', describe: 'What a quiet client is sent at a heartbeat', type: text },
+  'poison-limit': {
+    default: 3,
+    describe: 'An event is set aside after so many workers have died with it; 0 for never',
+    type: integer(0),
+  },
   router: {
     default: 'least-connections',
     describe: "Which worker serves a client; FILE exports one's own function",
     type: router,
   },
-  'send-to-worker-buffer-size': { default: 10_240_000, describe: 'Output that may wait for one worker', type: bytes },
+  'send-to-worker-buffer-size': {
+    default: 10_240_000,
+    describe: 'What one worker may have unhandled; from there on its clients are not read',
+    type: bytes,
+  },
   'send-to-client-buffer-size': { default: 1_024_000, describe: 'Output that may wait for one client', type: bytes },
   'max-payload': { default: 1_048_576, describe: 'The longest message a client may send', type: bytes },
   compression: { default: false, describe: 'Offer permessage-deflate to clients', type: flag },

@@ -3,6 +3,9 @@ import { defineApp, formatAddress, runIfMain } from '@gatewayworker/supervisor'
 import { gatewayOptions } from './gateway-options.ts'
 import { loadRouter } from './load-router.ts'
 
+/** The part of the time for a stop that is for workers to handle what has happened. */
+const WORKERS_SHARE = 0.8
+
 /** The gateway processes: they hold the clients' connections. */
 const app = defineApp({
   command: 'start_gateway',
@@ -29,6 +32,7 @@ const app = defineApp({
       pingData: options['ping-data'],
       pingIntervalS: options['ping-interval'],
       pingNotResponseLimit: options['ping-not-response-limit'],
+      poisonLimit: options['poison-limit'],
       registerAddresses: options['register-address'].map(formatAddress),
       router: await loadRouter(options.router, context),
       secretKey: options['secret-key'],
@@ -38,9 +42,14 @@ const app = defineApp({
     })
     await server.start()
     return {
+      connections(query) {
+        const { rows, total } = server.connections(query)
+        return { rows: rows.map((row) => ({ ...row, gateway: server.lanAddress })), total }
+      },
       details: { lan: server.lanAddress },
       listen: `websocket://${formatAddress(server.address)}`,
-      stop: () => server.stop(),
+      stats: () => server.stats(),
+      stop: (timeoutMs) => server.stop(timeoutMs * WORKERS_SHARE),
     }
   },
 })

@@ -1,13 +1,18 @@
+import { setTimeout as after } from 'node:timers/promises'
 import { Gateway, GatewayPool, type PooledGateway } from '@gatewayworker/gateway-client'
-import { Command, Flag, type Frame, type Log, msgpack, silentLog } from '@gatewayworker/protocol'
-import type { ClientFacts } from './context.ts'
+import { type Log, silentLog } from '@gatewayworker/protocol'
+import { AbsentGateways } from './absent-gateways.ts'
+import { Acknowledger } from './acknowledger.ts'
 import { type Events, findEvents, findStrangers } from './events.ts'
-import { ServedClient } from './served-client.ts'
+import type { WorkerSurroundings } from './served-client.ts'
+import { ServedGateway } from './served-gateway.ts'
 import { setTimerLog, Timer } from './timer.ts'
 
 export interface BusinessWorkerOptions {
   /** The loaded Events module. */
   events: object
+  /** How long no register may know a gateway, in milliseconds, until its clients count as gone. Default 30 000. */
+  gatewayLostTimeoutMs?: number
   /** Which of the processes of this name it is. Default 0. */
   id?: number
   log?: Log
@@ -17,27 +22,48 @@ export interface BusinessWorkerOptions {
   secretKey?: string
   /** Output that may wait for one gateway, in bytes, before nothing more is read. Default 10 240 000. */
   sendToGatewayBufferSizeBytes?: number
-  /** How long handlers may take to settle at stop, in milliseconds. Default 2 000. */
+  /** How long handlers may take at stop to settle all that has come, in milliseconds. Default 2 000. */
   stopTimeoutMs?: number
 }
 
+/** What a worker process does, in counts. */
+export interface WorkerStats {
+  /** Bytes that wait to be sent to gateways. */
+  bufferedBytes: number
+  /** Clients that it serves. */
+  connections: number
+  /** Events that it has handled. */
+  requests: number
+  /** Commands that it gave to gateways, each counted for each of them. */
+  sends: number
+}
+
+const DEFAULT_GATEWAY_LOST_TIMEOUT_MS = 30_000
 const DEFAULT_STOP_TIMEOUT_MS = 2_000
+/** How long a gateway may take to let this worker go, or to take its last acknowledgements. */
+const LEAVE_TIMEOUT_MS = 1_000
+/** A gateway that cannot be reached, or a register that is not there yet, does not hold up the start for longer. */
+const LINKED_TIMEOUT_MS = 2_000
 
 /**
  * A worker process: turns what gateways say about clients into calls on the user's Events.
  *
  * ```
  * start: onWorkerStart ─▶ linked to every gateway ─▶ events
- * stop:  no new events ─▶ handlers settle ─▶ onWorkerStop ─▶ timers deleted ─▶ links flushed and ended
+ * stop:  gateways tell nothing new ─▶ what has come is handled and acknowledged ─▶ onWorkerStop ─▶ timers deleted ─▶ links ended
  * ```
  */
 export class BusinessWorker {
   readonly id: number
   readonly name: string
+  readonly #counters = { handledEvents: 0 }
   readonly #events: Events
   readonly #log: Log
   readonly #options: BusinessWorkerOptions
-  readonly #served = new Map<PooledGateway, Map<number, ServedClient>>()
+  readonly #absent: AbsentGateways
+  readonly #acknowledger = new Acknowledger(() => this.#pool?.written())
+  readonly #served = new Map<PooledGateway, ServedGateway>()
+  readonly #surroundings: WorkerSurroundings
   #isStopping = false
   #onIdle: (() => void) | undefined
   #pool: GatewayPool | undefined
@@ -45,16 +71,26 @@ export class BusinessWorker {
 
   /** Throws a TypeError if `events` has no handler at all. */
   constructor(options: BusinessWorkerOptions) {
-    const { events, id = 0, log = silentLog, name = 'BusinessWorker' } = options
+    const { events, gatewayLostTimeoutMs = DEFAULT_GATEWAY_LOST_TIMEOUT_MS, id = 0, log = silentLog } = options
+    const { name = 'BusinessWorker' } = options
     this.id = id
     this.name = name
     this.#events = findEvents(events)
     this.#log = log
     this.#options = options
+    this.#surroundings = { counters: this.#counters, events: this.#events, log, onHandler: this.#onHandler }
+    this.#absent = new AbsentGateways({
+      isOnline: (address) => this.#pool?.isOnline(address),
+      log,
+      lostAfterMs: gatewayLostTimeoutMs,
+    })
     for (const name of findStrangers(this.#events)) log.warn({ name }, `Events has ${name}, which is no event`)
   }
 
-  /** Runs onWorkerStart, which may use the push API already, then serves. Rejects if onWorkerStart does. */
+  /**
+   * Runs onWorkerStart, which may use the push API already, then serves; resolves when linked to every gateway, or two seconds later. Rejects
+   * if onWorkerStart does.
+   */
   async start(): Promise<void> {
     const { registerAddresses, secretKey, sendToGatewayBufferSizeBytes } = this.#options
     process.on('unhandledRejection', this.#onUnhandledRejection)
@@ -67,19 +103,36 @@ export class BusinessWorker {
     this.#pool = new GatewayPool({
       bufferSizeBytes: sendToGatewayBufferSizeBytes,
       log: this.#log,
-      onDown: (gateway) => this.#served.delete(gateway),
-      onFrame: this.#onGatewayFrame,
+      onDown: this.#onDown,
+      onFrame: (frame, gateway) => this.#served.get(gateway)?.onFrame(frame),
+      onUp: this.#onUp,
       registerAddresses,
       role: { kind: 'worker', workerKey: `${this.name}:${this.id}` },
       secretKey,
     })
     Gateway.usePool(this.#pool)
+    await this.#pool.whenLinked(LINKED_TIMEOUT_MS)
   }
 
-  /** Lets the handlers that run settle, then runs onWorkerStop and ends. */
-  async stop(): Promise<void> {
+  /** What there is now, and what happened since the start. */
+  stats(): WorkerStats {
+    const served = [...this.#served.values()]
+    return {
+      bufferedBytes: this.#pool?.bufferedBytes ?? 0,
+      connections: served.reduce((sum, { clientCount }) => sum + clientCount, 0),
+      requests: this.#counters.handledEvents,
+      sends: this.#pool?.toldOrders ?? 0,
+    }
+  }
+
+  /** Takes no more, finishes what has come, then runs onWorkerStop and ends; handlers may take `timeoutMs` (Infinity: as long as they need). */
+  async stop(timeoutMs = this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS): Promise<void> {
     this.#isStopping = true
-    await this.#whenIdle()
+    await Promise.all(Array.from(this.#served.values(), (served) => this.#leave(served)))
+    this.#absent.close()
+    await this.#whenIdle(timeoutMs)
+    // A gateway that takes nothing any more does not hold up the stop.
+    await Promise.race([this.#acknowledger.flush(), after(LEAVE_TIMEOUT_MS, undefined, { ref: false })])
     try {
       await this.#events.onWorkerStop?.(this)
     } catch (err) {
@@ -92,46 +145,28 @@ export class BusinessWorker {
     process.off('unhandledRejection', this.#onUnhandledRejection)
   }
 
-  readonly #onGatewayFrame = (frame: Frame, gateway: PooledGateway): void => {
-    const { command, connectionId } = frame
-    // The links are still read, since handlers may wait for answers.
-    if (this.#isStopping && command !== Command.SESSION_CHANGED) return
-    if (command === Command.CLIENT_CONTEXT) {
-      this.#onClientContext(frame, gateway)
-      return
-    }
-    const clients = this.#served.get(gateway)
-    const client = clients?.get(connectionId)
-    if (client === undefined) return
-    switch (command) {
-      case Command.ON_MESSAGE:
-        client.onEvent({ bytes: frame.bodyLength, command, payload: readMessage(frame) })
-        break
-      case Command.SESSION_CHANGED:
-        client.onSessionChanged(frame.ext, (frame.flag & Flag.OWN_CHANGE) !== 0)
-        break
-      case Command.ON_WEBSOCKET_CONNECT:
-        client.onEvent({ bytes: frame.bodyLength, command, payload: msgpack.decode(frame.body) })
-        break
-      case Command.ON_CLOSE:
-        clients?.delete(connectionId)
-        client.onEvent({ bytes: 0, command, payload: undefined })
-        break
-      case Command.ON_CONNECT:
-        client.onEvent({ bytes: 0, command, payload: undefined })
-    }
+  readonly #onUp = (gateway: PooledGateway, instance: string | undefined): void => {
+    const served = new ServedGateway(gateway, instance, this.#acknowledger, this.#surroundings)
+    this.#served.set(gateway, served)
+    this.#absent.onUp(gateway.address, instance)
+    if (this.#isStopping) void this.#leave(served)
   }
 
-  #onClientContext(frame: Frame, gateway: PooledGateway): void {
-    const origin = msgpack.decode(frame.body) as ClientFacts
-    const client = new ServedClient(gateway, frame.connectionId, origin, frame.ext, this.#surroundings)
-    const clients = this.#served.get(gateway)
-    if (clients === undefined) this.#served.set(gateway, new Map([[frame.connectionId, client]]))
-    else clients.set(frame.connectionId, client)
+  readonly #onDown = (gateway: PooledGateway): void => {
+    const served = this.#served.get(gateway)
+    if (served === undefined) return
+    this.#served.delete(gateway)
+    served.onDown()
+    this.#absent.add(served)
   }
 
-  get #surroundings() {
-    return { events: this.#events, log: this.#log, onHandler: this.#onHandler }
+  /** Resolves when nothing new comes from a gateway, also if that is so because it does not answer. */
+  async #leave(served: ServedGateway): Promise<void> {
+    try {
+      await served.leave(LEAVE_TIMEOUT_MS)
+    } catch (err) {
+      this.#log.debug({ gateway: served.address, err }, 'a gateway did not let go')
+    }
   }
 
   readonly #onHandler = (change: 1 | -1): void => {
@@ -139,27 +174,21 @@ export class BusinessWorker {
     if (this.#runningHandlers === 0) this.#onIdle?.()
   }
 
-  async #whenIdle(): Promise<void> {
+  async #whenIdle(timeoutMs: number): Promise<void> {
     if (this.#runningHandlers === 0) return
-    const { stopTimeoutMs = DEFAULT_STOP_TIMEOUT_MS } = this.#options
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        this.#log.warn({ handlers: this.#runningHandlers, stopTimeoutMs }, 'handlers did not settle in time')
-        resolve()
-      }, stopTimeoutMs)
-      this.#onIdle = () => {
-        clearTimeout(timer)
-        resolve()
-      }
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve
     })
+    const deadline = Number.isFinite(timeoutMs)
+      ? after(timeoutMs, undefined, { ref: false })
+      : new Promise<void>(() => {})
+    await Promise.race([idle, deadline])
+    if (this.#runningHandlers === 0) return
+    this.#log.warn({ handlers: this.#runningHandlers, timeoutMs }, 'handlers did not settle in time')
   }
 
   /** A promise that the user's code let go of: it is reported, and the worker lives. */
   readonly #onUnhandledRejection = (err: unknown): void => {
     this.#log.error({ err }, 'a promise that nobody waited for was rejected')
   }
-}
-
-function readMessage(frame: Frame): string | Buffer {
-  return (frame.flag & Flag.BINARY) === 0 ? frame.bodyText : Buffer.from(frame.body)
 }

@@ -1,5 +1,5 @@
 import type { Session } from '@gatewayworker/gateway-client'
-import { GatewayWorkerError, isPlainObject } from '@gatewayworker/protocol'
+import { type CloseReason, GatewayWorkerError, isPlainObject } from '@gatewayworker/protocol'
 
 /** Where a client is and comes from, as its gateway says it once. */
 export interface ClientFacts {
@@ -12,13 +12,23 @@ export interface ClientFacts {
   readonly remotePort: number
 }
 
+/** What a handler is told of the event itself. */
+export interface EventFacts {
+  readonly closeReason: CloseReason | undefined
+  /** Its place in the client's life: the first event has 1. */
+  readonly number: number
+  readonly redelivered: boolean
+}
+
 /** What a handler knows of the client besides its id: PHP's $_SESSION and $_SERVER. One object for each event. */
 export class Context {
+  readonly #event: EventFacts
   readonly #facts: ClientFacts
   readonly #readSession: () => Session
   #session: Session | undefined
 
-  constructor(facts: ClientFacts, readSession: () => Session) {
+  constructor(facts: ClientFacts, event: EventFacts, readSession: () => Session) {
+    this.#event = event
     this.#facts = facts
     this.#readSession = readSession
   }
@@ -38,6 +48,21 @@ export class Context {
   /** The session if the handler has looked at it. */
   get touchedSession(): Session | undefined {
     return this.#session
+  }
+
+  /** In onClose, why the client is gone; undefined in other handlers, and where a PHP gateway tells it. */
+  get closeReason(): CloseReason | undefined {
+    return this.#event.closeReason
+  }
+
+  /** A name for this event that stays the same when it is delivered again: remember it where a second time would do harm. */
+  get messageId(): string {
+    return `${this.#facts.clientId}-${this.#event.number}`
+  }
+
+  /** Whether a worker that has died, or was cut off, may have handled this event already. */
+  get redelivered(): boolean {
+    return this.#event.redelivered
   }
 
   get clientId(): string {

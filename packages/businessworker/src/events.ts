@@ -1,6 +1,7 @@
 import type { BusinessWorker } from './business-worker.ts'
 import type { Context } from './context.ts'
 import type { HandshakeRequest } from './handshake-request.ts'
+import type { ProcessTimeoutReport } from './process-timeout.ts'
 
 type Result = void | Promise<void>
 
@@ -16,6 +17,11 @@ export interface Events {
   /** The client is gone. `context.session` is its last one; changes are not stored any more. */
   onClose?(clientId: string, context: Context): Result
   onWorkerStop?(worker: BusinessWorker): Result
+  /**
+   * A handler has blocked the event loop for as long as --process-timeout. Runs within that very handler, so nothing asynchronous
+   * goes on meanwhile. Return true to keep the process for as long again, or it is replaced if it is stuck still then.
+   */
+  processTimeoutHandler?(report: ProcessTimeoutReport): unknown
 }
 
 /** The names that an Events file may export. */

@@ -1,5 +1,5 @@
 import type { Session } from '@gatewayworker/gateway-client'
-import { EMPTY, GatewayWorkerError, MAX_SESSION_BYTES, mergeSessions, msgpack } from '@gatewayworker/protocol'
+import { EMPTY, encodeSession, mergeSessions, msgpack, withMaps } from '@gatewayworker/protocol'
 
 /** The keys of a session that a handler changed. */
 export interface SessionPatch {
@@ -39,7 +39,7 @@ export class SessionCopy {
 
   /** What was changed from `before` to `after`, applied here and to be sent to the gateway; undefined if nothing was. */
   change(before: Session, after: Session): SessionPatch | undefined {
-    const patch = diff(before, after)
+    const patch = diff(before, withMaps(after))
     if (patch === undefined) return undefined
     const session = this.read()
     for (const key of patch.unset) delete session[key]
@@ -73,10 +73,7 @@ function isSame(before: unknown, after: unknown): boolean {
 }
 
 function encode(session: Session): Buffer {
-  if (Object.keys(session).length === 0) return EMPTY
-  const bytes = Buffer.from(msgpack.encode(session))
-  if (bytes.length <= MAX_SESSION_BYTES) return bytes
-  throw new GatewayWorkerError('BAD_SESSION', `a session of ${bytes.length} bytes is longer than ${MAX_SESSION_BYTES}`)
+  return Object.keys(session).length === 0 ? EMPTY : Buffer.from(encodeSession(session))
 }
 
 function decode(bytes: Buffer): Session {

@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest'
 import { Inbox } from '../../gateway/test/support/inbox.ts'
 import { startGateway } from '../../gateway/test/support/start-gateway.ts'
 import { connectClient } from '../../gateway/test/support/test-client.ts'
-import { startRegister } from '../../gateway-client/test/start-cluster.ts'
+import { startRegister, whenListed } from '../../gateway-client/test/start-cluster.ts'
 import { BusinessWorker, type BusinessWorkerOptions, type Events, Gateway, Timer } from '../src/index.ts'
-import { defer, linkToRawGateway, startWorker } from './support.ts'
+import { defer, linkToRawGateway, startRawGateway, startWorker } from './support.ts'
 
 /** A register, a gateway and a worker with these handlers, for real clients. */
 async function startAll(events: Events, options: Partial<BusinessWorkerOptions> = {}) {
@@ -145,6 +145,14 @@ describe('starting', () => {
     expect(await seen.take(3)).toEqual(['started', 'connect', 'connect'])
   })
 
+  test('has linked to every gateway when it is through', async () => {
+    const register = await startRegister()
+    const processes = [await startRawGateway(register.address), await startRawGateway(register.address)]
+    await whenListed(register.address, 2)
+    await startWorker(register.address, { onConnect: () => {} })
+    expect(processes.map(({ links }) => links.size)).toEqual([1, 1])
+  })
+
   test('rejects with what onWorkerStart rejects with, and links to nothing', async () => {
     const register = await startRegister()
     const before = process.listenerCount('unhandledRejection')
@@ -214,32 +222,6 @@ describe('stopping', () => {
     expect(log.of('did not settle')).toEqual([])
   })
 
-  test('begins no handler for what comes after', async () => {
-    const gate = defer()
-    const seen: string[] = []
-    const { gateway, worker } = await linkToRawGateway({
-      onMessage: async (_id, message) => {
-        seen.push(String(message))
-        await Gateway.sendToCurrentClient('begun')
-        await gate.promise
-        seen.push(`count ${await Gateway.getAllClientIdCount()}`)
-      },
-    })
-    gateway.connect(1)
-    gateway.message(1, 'before')
-    await gateway.frames.next()
-    const stopped = worker.stop()
-    gateway.message(1, 'after')
-    gateway.connect(2)
-    gateway.message(2, 'after')
-    gate.resolve()
-    // The answer comes behind all that on the same link.
-    const question = await gateway.frames.next()
-    gateway.link.answer(question.id, 7)
-    await stopped
-    expect(seen).toEqual(['before', 'count 7'])
-  })
-
   test('gives a handler that never settles only so long, and says so', async () => {
     const begun = defer()
     const { gateway, log, worker } = await startAll(
@@ -254,7 +236,7 @@ describe('stopping', () => {
     ;(await connectClient(gateway)).send('m')
     await begun.promise
     await worker.stop()
-    expect(log.of('did not settle')).toMatchObject([{ details: { handlers: 1, stopTimeoutMs: 50 }, level: 'warn' }])
+    expect(log.of('did not settle')).toMatchObject([{ details: { handlers: 1, timeoutMs: 50 }, level: 'warn' }])
   })
 
   test('deletes timers, and survives an onWorkerStop that throws', async () => {

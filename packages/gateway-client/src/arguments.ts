@@ -1,4 +1,4 @@
-import { GatewayWorkerError, isClientId, isPlainObject, MAX_SESSION_BYTES, msgpack } from '@gatewayworker/protocol'
+import { GatewayWorkerError, isClientId } from '@gatewayworker/protocol'
 
 /** Ints mean the same as their decimal text; '', '0' and 0 are no uid. */
 export type Uid = string | number
@@ -27,12 +27,16 @@ export function checkGroup(group: Group): string {
   return text
 }
 
-/** The session as it travels, or BAD_SESSION. */
-export function encodeSession(session: Session): Buffer {
-  if (!isPlainObject(session)) throw new GatewayWorkerError('BAD_SESSION', `${describe(session)} is no plain object`)
-  const bytes = msgpack.encode(session)
-  if (bytes.length <= MAX_SESSION_BYTES) return bytes
-  throw new GatewayWorkerError('BAD_SESSION', `a session of ${bytes.length} bytes is longer than ${MAX_SESSION_BYTES}`)
+/** Uids as texts, or BAD_UID. */
+export function checkUids(uids: readonly Uid[]): string[] {
+  if (Array.isArray(uids)) return uids.map(checkUid)
+  throw new GatewayWorkerError('BAD_UID', `${describe(uids)} is no list of uids`)
+}
+
+/** Groups as texts, or BAD_GROUP. */
+export function checkGroups(groups: readonly Group[]): string[] {
+  if (Array.isArray(groups)) return groups.map(checkGroup)
+  throw new GatewayWorkerError('BAD_GROUP', `${describe(groups)} is no list of groups`)
 }
 
 /** One or many, or none, as a list. */

@@ -23,6 +23,8 @@ export interface GatewayPoolOptions {
   onFrame?(frame: Frame, gateway: PooledGateway): void
   /** The link to a gateway has ended. */
   onDown?(gateway: PooledGateway): void
+  /** There is a link to a gateway, by which nothing has come yet. `instance` is another after a restart; PHP's have none. */
+  onUp?(gateway: PooledGateway, instance: string | undefined): void
   /** Whether idle links keep this process running. Default true. */
   persistent?: boolean
   registerAddresses: readonly string[]
@@ -62,6 +64,8 @@ process.on('exit', () => {
  */
 export class GatewayPool {
   readonly deadlineMs: number
+  /** Commands given to gateways, each counted for each of them. */
+  toldOrders = 0
   readonly #gateways = new Map<string, PooledGateway>()
   readonly #instance = createInstanceId()
   readonly #log: Log
@@ -71,6 +75,7 @@ export class GatewayPool {
   #isClosed = false
   #isListed = false
   #listed: readonly string[] = []
+  #onChange: (() => void) | undefined
   #waiters = new Set<() => void>()
 
   constructor(options: GatewayPoolOptions) {
@@ -81,6 +86,11 @@ export class GatewayPool {
     openPools.add(this)
   }
 
+  /** Output that no kernel has taken yet. */
+  get bufferedBytes(): number {
+    return [...this.#gateways.values()].reduce((sum, { link }) => sum + (link?.bufferedBytes ?? 0), 0)
+  }
+
   /** Every gateway of the cluster. */
   get gateways(): Iterable<PooledGateway> {
     return this.#gateways.values()
@@ -89,6 +99,28 @@ export class GatewayPool {
   /** The gateway that holds a client; undefined if it is none of this cluster. */
   gatewayOf(clientId: string): PooledGateway | undefined {
     return this.#gateways.get(gatewayKeyOf(clientId))
+  }
+
+  /** Resolves when there is a link to every gateway that the registers have told, or at the deadline. */
+  async whenLinked(deadlineMs: number): Promise<void> {
+    const isLinked = () => this.#isListed && [...this.#gateways.values()].every(({ link }) => link !== undefined)
+    if (isLinked()) return
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        this.#onChange = undefined
+        resolve()
+      }
+      const timer = setTimeout(done, deadlineMs)
+      this.#onChange = () => {
+        if (isLinked()) done()
+      }
+    })
+  }
+
+  /** Whether a gateway is online, as far as a register can be asked now; undefined if none can. */
+  isOnline(address: string): boolean | undefined {
+    return this.#watcher.knows(address)
   }
 
   /** Nothing if there is a gateway, else a promise of the first one. It rejects with NO_REGISTER or NO_GATEWAY at the deadline. */
@@ -102,6 +134,7 @@ export class GatewayPool {
    */
   tell(gateway: PooledGateway, order: Order, ext = order.ext): Promise<void> | undefined {
     const { link } = gateway
+    this.toldOrders += 1
     if (link === undefined) return this.#tellLater(gateway, order, ext)
     link.send(order.command, order.connectionId, order.flag, ext, order.body)
     return link.isFull ? link.drained() : undefined
@@ -133,6 +166,7 @@ export class GatewayPool {
     for (const address of addresses) this.#add(address)
     for (const gateway of this.#gateways.values()) if (gateway.link === undefined) this.#removeUnlisted(gateway)
     if (this.#gateways.size > 0) for (const wake of this.#waiters) wake()
+    this.#onChange?.()
   }
 
   #add(address: string): void {
@@ -154,8 +188,10 @@ export class GatewayPool {
     }
   }
 
-  readonly #onUp = (gateway: PooledGateway, link: GatewayLink): LinkHandler => {
+  readonly #onUp = (gateway: PooledGateway, link: GatewayLink, instance: string | undefined): LinkHandler => {
     this.#log.info({ gateway: gateway.address }, 'linked to a gateway')
+    this.#options.onUp?.(gateway, instance)
+    this.#onChange?.()
     const onFrame: LinkHandler['onFrame'] = (frame) => this.#options.onFrame?.(frame, gateway)
     // A backend gets answers only. Were it to read none while a gateway is full, and the gateway likewise, they would wait for each other.
     if (this.#options.role.kind === 'client') return { onFrame }
@@ -238,6 +274,16 @@ export class GatewayPool {
     if (link === undefined) return // it left, and its clients with it
     link.send(order.command, order.connectionId, order.flag, ext, order.body)
     await link.drained()
+  }
+
+  /** Writes what waits. Nothing comes back if that has left this process, else a promise that resolves when it has. */
+  written(): Promise<unknown> | undefined {
+    const waits: Promise<void>[] = []
+    for (const { link } of this.#gateways.values()) {
+      const wait = link?.written()
+      if (wait !== undefined) waits.push(wait)
+    }
+    return waits.length === 0 ? undefined : Promise.all(waits)
   }
 
   /** Writes what waits. */

@@ -1,10 +1,11 @@
-import { Command, connectionIdOf, EMPTY, Flag, GatewayWorkerError } from '@gatewayworker/protocol'
+import { Command, connectionIdOf, EMPTY, encodeSession, Flag, GatewayWorkerError } from '@gatewayworker/protocol'
 import { parseRegisterAddress } from '@gatewayworker/register'
 import {
   checkClientId,
   checkGroup,
+  checkGroups,
   checkUid,
-  encodeSession,
+  checkUids,
   type Group,
   type Session,
   toList,
@@ -66,7 +67,7 @@ export class GatewayClient {
   /** Throws BAD_REGISTER_ADDRESS. */
   constructor(options: GatewayClientOptions = {}) {
     this.#options = options
-    for (const address of [this.registerAddress].flat()) parseRegisterAddress(address)
+    checkRegisterAddress(this.registerAddress)
   }
 
   get registerAddress(): string | readonly string[] {
@@ -75,7 +76,7 @@ export class GatewayClient {
 
   /** Set before the first call; a later change lets go of the links of the cluster before. Throws BAD_REGISTER_ADDRESS. */
   set registerAddress(registerAddress: string | readonly string[]) {
-    for (const address of [registerAddress].flat()) parseRegisterAddress(address)
+    checkRegisterAddress(registerAddress)
     this.#configure({ registerAddress })
   }
 
@@ -183,7 +184,7 @@ export class GatewayClient {
 
   /** Says the message, if there is one, then closes the client politely (WebSocket code 1000). */
   async closeClient(clientId: string, message?: Message): Promise<void> {
-    return this.#end(clientId, Command.KICK, message === undefined ? undefined : encodeMessage(message))
+    return this.#end(clientId, Command.KICK, message == null ? undefined : encodeMessage(message))
   }
 
   /** Closes the client whose event is being handled, and handles no more messages of it. */
@@ -301,7 +302,7 @@ export class GatewayClient {
 
   /** Group → number of members; every asked group is there. */
   async batchGetClientIdCountByGroup(groups: readonly Group[]): Promise<Map<string, number>> {
-    const names = groups.map(checkGroup)
+    const names = checkGroups(groups)
     return this.#ask(Command.BATCH_GET_CLIENT_COUNT_BY_GROUP, JSON.stringify(names), (answers) => {
       const counts = new Map(names.map((group) => [group, 0]))
       for (const { value } of answers) {
@@ -327,7 +328,7 @@ export class GatewayClient {
 
   /** Uid → client ids; every asked uid is there. */
   async batchGetClientIdByUid(uids: readonly Uid[]): Promise<Map<string, string[]>> {
-    const names = uids.map(checkUid)
+    const names = checkUids(uids)
     return this.#ask(Command.BATCH_GET_CLIENT_ID_BY_UID, JSON.stringify(names), (answers) => {
       const clients = new Map(names.map((uid) => [uid, [] as string[]]))
       for (const { gateway, value } of answers) {
@@ -543,4 +544,10 @@ function idsOn(gateway: PooledGateway, clientIds: readonly string[]): Record<num
 
 function targetsOf(gateway: PooledGateway | undefined): Target[] {
   return gateway === undefined ? [] : [{ gateway }]
+}
+
+function checkRegisterAddress(oneOrMany: string | readonly string[]): void {
+  const addresses = [oneOrMany].flat()
+  if (addresses.length === 0) throw new GatewayWorkerError('BAD_REGISTER_ADDRESS', 'no register address was given')
+  for (const address of addresses) parseRegisterAddress(address)
 }

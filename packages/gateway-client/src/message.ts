@@ -15,7 +15,17 @@ export function encodeMessage(message: Message, options?: boolean | { raw?: bool
   const flag = raw ? Flag.SCALAR | Flag.RAW : Flag.SCALAR
   if (typeof message === 'string') return { body: message, flag }
   if (message instanceof Uint8Array) return { body: message, flag: flag | Flag.BINARY }
-  const body = JSON.stringify(message)
-  if (body === undefined) throw new GatewayWorkerError('BAD_MESSAGE', `a message of type ${typeof message} has no JSON`)
-  return { body, flag }
+  return { body: toJson(message), flag }
+}
+
+function toJson(message: unknown): string {
+  let json: string | undefined
+  let cause: unknown
+  try {
+    json = JSON.stringify(message)
+  } catch (error) {
+    cause = error
+  }
+  if (json !== undefined) return json
+  throw new GatewayWorkerError('BAD_MESSAGE', `a message of type ${typeof message} has no JSON`, { cause })
 }

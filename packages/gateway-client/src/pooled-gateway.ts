@@ -48,8 +48,8 @@ export class PooledGateway {
       host,
       port: Number(port),
       onUp: (link, peerInstance) => {
-        const handler = onUp(this, link, peerInstance)
         this.link = link
+        const handler = onUp(this, link, peerInstance)
         for (const waiter of this.#waiters) waiter.resolve(link)
         return handler
       },

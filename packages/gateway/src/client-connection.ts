@@ -1,13 +1,21 @@
 import type { Socket } from 'node:net'
-import { type ClientOrigin, type Codec, EMPTY, type Log, type ToldClient } from '@gatewayworker/protocol'
+import {
+  type ClientOrigin,
+  type CloseReason,
+  type Codec,
+  EMPTY,
+  type Log,
+  type ToldClient,
+} from '@gatewayworker/protocol'
 import type { WebSocket } from 'ws'
 import { CloseCode } from './close-codes.ts'
+import { EventQueue } from './event-queue.ts'
 import type { HubMember } from './hub.ts'
 import type { OutgoingMessage } from './message.ts'
 import type { Flushable, Outbox, Run } from './outbox.ts'
 import type { RoutedClient } from './router.ts'
 import type { StoredSession } from './session.ts'
-import type { HeldEvent, WorkerPeer } from './worker-pool.ts'
+import type { WorkerPeer } from './worker-peer.ts'
 
 /** What all clients of a gateway share. */
 export interface ClientSurroundings {
@@ -15,27 +23,36 @@ export interface ClientSurroundings {
   readonly counters: ClientCounters
   readonly log: Log
   /** The client is gone for everybody, though its socket may still be on its way out. Called once. */
-  onLeave(client: ClientConnection): void
+  onLeave(client: ClientConnection, reason: CloseReason): void
   readonly outbox: Outbox
   readonly slowClientPolicy: 'close' | 'drop'
 }
 
 /** What happened to clients since the process started. */
 export interface ClientCounters {
+  /** Messages that clients have sent. */
+  receivedMessages: number
+  /** Messages that clients were sent, each counted for each of them. */
+  sentMessages: number
   /** Messages that a slow client never got, under the policy `drop`. */
   droppedMessages: number
   /** Clients whose output reached the buffer size. */
   slowClients: number
 }
 
+/** The longest piece that is written at once. */
+const PIECE_BYTES = 64 * 1024
+
 /** Why a client is not read; it is read when there is no reason left. */
 export const PauseReason = {
-  /** It waits for a worker. */
-  NO_WORKER: 1,
-  /** The link to its worker is full. */
+  /** Events of it wait: for a worker, or for their turn. */
+  EVENTS_WAIT: 1,
+  /** Its worker has too much on the way or unacknowledged. */
   WORKER_FULL: 2,
   /** Its worker has enough of its messages waiting. */
   WORKER_ASKED: 4,
+  /** The gateway is about to go. */
+  GATEWAY_STOPS: 8,
 } as const
 
 /**
@@ -49,14 +66,15 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   readonly connectionId: number
   readonly origin: ClientOrigin
   groups: Set<string> | undefined
+  /** When its last message came, or else itself, as `performance.now()` tells it. */
+  lastMessageAt = performance.now()
   session: StoredSession | undefined
   /** Heartbeat: checks since the client last said something; -1 when it has since the last check. */
   silentChecks = -1
   uid: string | undefined
 
-  /** The worker pool's: who serves the client, what waits for somebody to, and whether anybody ever did. */
-  heldEvents: HeldEvent[] | undefined
-  isKnownToWorkers = false
+  /** The worker pool's: what has happened to the client, and who serves it. */
+  readonly events = new EventQueue()
   noWorkerTimer: NodeJS.Timeout | undefined
   worker: WorkerPeer | undefined
 
@@ -94,6 +112,16 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     return this.#pauseReasons !== 0
   }
 
+  /** Output that the kernel has not taken yet, in bytes. */
+  get bufferedBytes(): number {
+    return this.#socket.writableLength + (this.#run?.byteLength ?? 0)
+  }
+
+  /** What went over its connection since it was made, handshake and framing included. */
+  get traffic(): { bytesIn: number; bytesOut: number } {
+    return { bytesIn: this.#socket.bytesRead, bytesOut: this.#socket.bytesWritten }
+  }
+
   get remoteAddress(): string {
     return this.origin.remoteAddress
   }
@@ -105,13 +133,15 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   /** Puts a message behind those that wait; false if the client has left or is too slow to get it. */
   send(message: OutgoingMessage): boolean {
     if (this.#hasLeft) return false
-    const run = this.#run ?? this.#around.outbox.begin(this)
+    const { bufferSizeBytes, outbox } = this.#around
+    if (this.#waitingBytes >= bufferSizeBytes) {
+      this.flush() // what the kernel takes was no client's fault
+      if (this.#waitingBytes >= bufferSizeBytes) return this.#onSlow()
+    }
+    const run = this.#run ?? outbox.begin(this)
     this.#run = run
-    const waitingBytes = this.#compresses
-      ? this.#webSocket.bufferedAmount
-      : this.#socket.writableLength + run.byteLength
-    if (waitingBytes >= this.#around.bufferSizeBytes) return this.#onSlow()
     // Compressed messages are ws's business from here on: it keeps their order, and counts what waits to be compressed.
+    this.#around.counters.sentMessages += 1
     if (this.#compresses && !message.isRaw) this.#sendCompressed(message)
     else this.#run = run.append(message.frame)
     return true
@@ -121,31 +151,36 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   flush(): void {
     const run = this.#run
     this.#run = undefined
-    if (run !== undefined && run.byteLength > 0 && this.#socket.writable) this.#socket.write(run.join())
+    if (run === undefined || run.byteLength === 0 || !this.#socket.writable) return
+    const bytes = run.join()
+    // In pieces, because a piece of which the kernel took only a part counts as waiting.
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+      this.#socket.write(bytes.length <= PIECE_BYTES ? bytes : bytes.subarray(at, at + PIECE_BYTES))
+    }
   }
 
-  /** Says what waits, then ends the connection with a close frame. */
-  close(code: CloseCode, reason: string): void {
+  /** Says what waits, then ends the connection with a close frame; `text` is for the page, `reason` for onClose. */
+  close(code: CloseCode, text: string, reason: CloseReason): void {
     if (this.#hasLeft) return
     this.flush()
-    this.#webSocket.close(code, reason)
+    this.#webSocket.close(code, text)
     // A socket that is not read would never see the other side's answer.
     this.#webSocket.resume()
-    this.leave()
+    this.leave(reason)
   }
 
   /** Ends the connection at once; what waits is dropped. */
-  destroy(): void {
+  destroy(reason: CloseReason): void {
     this.#webSocket.terminate()
-    this.leave()
+    this.leave(reason)
   }
 
   /** The connection has ended, or is about to: from now on the client does not exist. */
-  leave(): void {
+  leave(reason: CloseReason): void {
     if (this.#hasLeft) return
     this.#hasLeft = true
     this.#run = undefined
-    this.#around.onLeave(this)
+    this.#around.onLeave(this, reason)
   }
 
   pauseReading(reason: number): void {
@@ -157,6 +192,10 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     if (this.#pauseReasons === 0) return
     this.#pauseReasons &= ~reason
     if (this.#pauseReasons === 0) this.#webSocket.resume()
+  }
+
+  get #waitingBytes(): number {
+    return this.#compresses ? this.#webSocket.bufferedAmount : this.bufferedBytes
   }
 
   #sendCompressed(message: OutgoingMessage): void {
@@ -176,7 +215,7 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
       log.warn({ clientId: this.clientId, bufferSizeBytes, policy: slowClientPolicy }, 'a client reads too slowly')
     }
     if (slowClientPolicy === 'drop') counters.droppedMessages += 1
-    else this.close(CloseCode.TOO_SLOW, 'reads too slowly')
+    else this.close(CloseCode.TOO_SLOW, 'reads too slowly', 'slow')
     return false
   }
 }

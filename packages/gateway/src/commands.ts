@@ -62,15 +62,18 @@ const handlers = {
     try {
       if (link.dialect.hasMessage(frame)) client?.send(readMessage(frame, link))
     } finally {
-      client?.close(CloseCode.CLOSED, '') // whether its last message can be read or not
+      client?.close(CloseCode.CLOSED, '', 'kicked') // whether its last message can be read or not
     }
   },
 
-  [Command.DESTROY]: ({ hub }, frame) => hub.get(frame.connectionId)?.destroy(),
+  [Command.DESTROY]: ({ hub }, frame) => hub.get(frame.connectionId)?.destroy('kicked'),
 
   [Command.REFUSE_CLIENT]: ({ hub }, frame) => {
-    hub.get(frame.connectionId)?.close(CloseCode.REFUSED, 'refused')
+    hub.get(frame.connectionId)?.close(CloseCode.REFUSED, 'refused', 'refused')
   },
+
+  [Command.ACKNOWLEDGE]: ({ workers }, frame, link) => workers.acknowledge(link, frame.body),
+  [Command.LEAVE]: ({ workers }, _frame, link) => workers.leave(link),
 
   [Command.PAUSE_CLIENT]: (around, frame, link) => {
     servedBy(around, frame, link)?.pauseReading(PauseReason.WORKER_ASKED)

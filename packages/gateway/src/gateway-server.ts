@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import {
+  type CloseReason,
   Command,
   createInstanceId,
   DEFAULT_MAX_FRAME_BYTES,
@@ -16,7 +17,8 @@ import {
 } from '@gatewayworker/protocol'
 import { RegisterAnnouncer } from '@gatewayworker/register'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { ClientConnection, type ClientCounters, type ClientSurroundings } from './client-connection.ts'
+import { type ClientQuery, type ClientRow, listClients } from './census.ts'
+import { ClientConnection, type ClientCounters, type ClientSurroundings, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
 import { readHandshake, readOrigin } from './handshake.ts'
@@ -26,7 +28,7 @@ import { OutgoingMessage } from './message.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { BUILT_IN_ROUTERS } from './router.ts'
-import { WorkerPool } from './worker-pool.ts'
+import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
 /** A handshake must be complete in this time, in milliseconds. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
@@ -35,17 +37,30 @@ const CLOSE_TIMEOUT_MS = 2_000
 /** What a message travels with to its worker, at most. */
 const FRAME_MARGIN_BYTES = 1024
 
+/** What a gateway process does, in counts. */
+export interface GatewayStats extends EventCounters, Pick<ClientCounters, 'droppedMessages' | 'slowClients'> {
+  /** Bytes that wait to be sent, to clients and workers. */
+  bufferedBytes: number
+  connections: number
+  /** Clients that are not read at the moment, because their worker takes no more. */
+  pausedClients: number
+  /** Messages that came from clients. */
+  requests: number
+  /** Messages that went to clients. */
+  sends: number
+}
+
 /**
  * A gateway process: holds clients, hands their events to workers, and obeys what workers and backends say about them.
  *
  * ```
  * start: LAN port listens ─▶ client port listens ─▶ announced at every register
- * stop:  withdrawn ─▶ clients closed (1001), their ON_CLOSE sent ─▶ links flushed and ended
+ * stop:  withdrawn, clients not read ─▶ what they said is handled ─▶ clients closed (1001) ─▶ their onClose is handled ─▶ links ended
  * ```
  */
 export class GatewayServer {
   /** What happened to clients since the start. */
-  readonly counters: ClientCounters = { droppedMessages: 0, slowClients: 0 }
+  readonly counters: ClientCounters = { droppedMessages: 0, receivedMessages: 0, sentMessages: 0, slowClients: 0 }
   readonly #around: CommandSurroundings & ClientSurroundings
   readonly #heartbeat: Heartbeat<ClientConnection>
   readonly #http: Server
@@ -70,8 +85,10 @@ export class GatewayServer {
     this.#options = settings
     this.#log = log
     this.#workers = new WorkerPool({
+      bufferSizeBytes: settings.sendToWorkerBufferSizeBytes,
       log,
       noWorkerTimeoutMs: settings.noWorkerTimeoutMs,
+      poisonLimit: settings.poisonLimit,
       router: typeof router === 'function' ? router : BUILT_IN_ROUTERS[router],
     })
     this.#around = {
@@ -133,6 +150,32 @@ export class GatewayServer {
     return this.#lanAddress
   }
 
+  /** Its clients that fit a query. */
+  connections(query: ClientQuery): { rows: ClientRow[]; total: number } {
+    return listClients(this.#hub, query)
+  }
+
+  /** What there is now, and what happened since the start. */
+  stats(): GatewayStats {
+    let bufferedBytes = this.#workers.bufferedBytes
+    let pausedClients = 0
+    for (const client of this.#hub.members()) {
+      bufferedBytes += client.bufferedBytes
+      if (client.isPaused) pausedClients += 1
+    }
+    const { droppedMessages, receivedMessages, sentMessages, slowClients } = this.counters
+    return {
+      bufferedBytes,
+      connections: this.#hub.size,
+      pausedClients,
+      requests: receivedMessages,
+      sends: sentMessages,
+      droppedMessages,
+      slowClients,
+      ...this.#workers.counters,
+    }
+  }
+
   /** Listens and announces itself. Rejects with the system's error if a port cannot be had. */
   async start(): Promise<void> {
     const { clientHost, clientPort, lanIp, log, registerAddresses, secretKey } = this.#options
@@ -149,13 +192,18 @@ export class GatewayServer {
     this.#heartbeat.start()
   }
 
-  /** Says goodbye to every client, lets the workers know, and ends. */
-  async stop(): Promise<void> {
+  /** Lets workers handle what clients have said, says goodbye to every client, lets the workers know, and ends; they may take `timeoutMs`. */
+  async stop(timeoutMs: number = this.#options.stopTimeoutMs): Promise<void> {
     this.#announcer?.close()
     this.#heartbeat.stop()
     this.#http.close()
     this.#http.closeAllConnections() // those that are no WebSocket yet, and would become one too late
-    for (const client of [...this.#hub.members()]) client.close(CloseCode.GATEWAY_STOPS, 'gateway stops')
+    for (const client of this.#hub.members()) client.pauseReading(PauseReason.GATEWAY_STOPS)
+    await this.#workers.whenSettled(timeoutMs / 2) // and what came of it has been sent
+    for (const client of [...this.#hub.members()]) {
+      client.close(CloseCode.GATEWAY_STOPS, 'gateway stops', 'gateway_stopped')
+    }
+    await this.#workers.whenSettled(timeoutMs / 2)
     await this.#listener.close()
   }
 
@@ -175,8 +223,8 @@ export class GatewayServer {
     const worker = this.#workers.add(link, hello)
     return {
       onFrame: this.#onFrame,
-      onFull: () => this.#workers.onFull(worker),
-      onDrain: () => this.#workers.onDrain(worker),
+      onFull: () => this.#workers.checkRoom(worker),
+      onDrain: () => this.#workers.checkRoom(worker),
       onClose: () => this.#workers.remove(worker),
     }
   }
@@ -214,21 +262,26 @@ export class GatewayServer {
     webSocket.on('message', (data, isBinary) => this.#onClientMessage(client, data as Buffer, isBinary))
     webSocket.on('ping', onAlive)
     webSocket.on('pong', onAlive)
-    webSocket.on('error', (err) => this.#log.debug({ clientId, err }, 'a client broke the WebSocket protocol'))
-    webSocket.on('close', () => client.leave())
+    webSocket.on('error', (err) => {
+      this.#log.debug({ clientId, err }, 'a client broke the WebSocket protocol')
+      client.leave('protocol_error')
+    })
+    webSocket.on('close', () => client.leave('client'))
     this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
     this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, readHandshake(request, origin))
   }
 
   #onClientMessage(client: ClientConnection, data: Buffer, isBinary: boolean): void {
     if (client.hasLeft) return
+    client.lastMessageAt = performance.now()
     client.silentChecks = -1
+    this.counters.receivedMessages += 1
     this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, data)
   }
 
-  readonly #onClientLeave = (client: ClientConnection): void => {
+  readonly #onClientLeave = (client: ClientConnection, reason: CloseReason): void => {
     this.#hub.remove(client)
-    this.#workers.deliverClose(client)
+    this.#workers.deliverClose(client, reason)
   }
 }
 

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** A client as the heartbeat sees it. */
 export interface Beating {
-  destroy(): void
+  destroy(reason: 'heartbeat'): void
   readonly isPaused: boolean
   silentChecks: number
 }
@@ -62,7 +62,7 @@ export class Heartbeat<Client extends Beating> {
     const { ping, pingNotResponseLimit: limit } = this.#options
     if (client.isPaused) return
     if (limit > 0 && client.silentChecks >= limit * 2) {
-      client.destroy()
+      client.destroy('heartbeat')
       return
     }
     client.silentChecks += 1

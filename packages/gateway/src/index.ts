@@ -1,4 +1,5 @@
+export type { ClientQuery, ClientRow } from './census.ts'
 export { CloseCode } from './close-codes.ts'
-export { GatewayServer } from './gateway-server.ts'
+export { GatewayServer, type GatewayStats } from './gateway-server.ts'
 export { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
 export type { RoutableWorker, RoutedClient, Router } from './router.ts'

@@ -25,15 +25,19 @@ export interface GatewayServerOptions {
   pingIntervalS?: number
   /** How many intervals a client may be silent; 0 for any number. */
   pingNotResponseLimit?: number
+  /** After so many workers have died with an event of a client it is set aside; 0 for never. */
+  poisonLimit?: number
   registerAddresses: readonly string[]
   router?: 'least-connections' | 'random' | Router
   secretKey?: string
   /** Output that may wait for one client, in bytes. */
   sendToClientBufferSizeBytes?: number
-  /** Output that may wait for one worker, in bytes; from there on its clients are not read. */
+  /** What one worker may have on the way or unacknowledged, in bytes; from there on its clients are not read. */
   sendToWorkerBufferSizeBytes?: number
   /** What happens to a client whose output waits beyond its buffer size: it is closed, or what does not fit is dropped. */
   slowClientPolicy?: 'close' | 'drop'
+  /** How long workers may take at stop to handle what has happened, in milliseconds. */
+  stopTimeoutMs?: number
 }
 
 export const GATEWAY_DEFAULTS = {
@@ -48,9 +52,11 @@ export const GATEWAY_DEFAULTS = {
   pingData: '',
   pingIntervalS: 0,
   pingNotResponseLimit: 0,
+  poisonLimit: 3,
   router: 'least-connections',
   secretKey: '',
   sendToClientBufferSizeBytes: 1_024_000,
   sendToWorkerBufferSizeBytes: 10_240_000,
   slowClientPolicy: 'close',
+  stopTimeoutMs: 2_000,
 } as const satisfies Omit<GatewayServerOptions, 'registerAddresses'>

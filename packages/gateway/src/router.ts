@@ -15,7 +15,10 @@ export interface RoutedClient {
   readonly uid: string | undefined
 }
 
-/** Chooses the worker for a client whose first event this is; `body` is the message, if it is one. `workers` has at least one; the same choice holds until that worker goes. */
+/**
+ * Chooses the worker for a client whose next event this is; `body` is the message, if it is one. When the worker that served a client goes,
+ * another is chosen at once: with CLIENT_CONTEXT where no event waits. `workers` has at least one; the same choice holds until that one goes.
+ */
 export type Router = (
   workers: readonly RoutableWorker[],
   client: RoutedClient,

@@ -1,60 +1,67 @@
-import { Command, type CommandToWorker, EMPTY, Flag, type Hello, type Link, type Log } from '@gatewayworker/protocol'
+import {
+  type CloseReason,
+  Command,
+  type CommandToWorker,
+  EMPTY,
+  Flag,
+  GatewayWorkerError,
+  type Hello,
+  type Link,
+  type Log,
+} from '@gatewayworker/protocol'
 import { type ClientConnection, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
-import { leastConnections, type RoutableWorker, type Router } from './router.ts'
-
-/** What an event carries: a message's bytes, or a value. */
-export type EventBody = Uint8Array | object
-
-/** An event that waits for a worker. */
-export interface HeldEvent {
-  readonly body: EventBody
-  readonly command: CommandToWorker
-  readonly flag: number
-}
-
-/** A BusinessWorker on the other side of a link. */
-export class WorkerPeer implements RoutableWorker {
-  readonly clients = new Set<ClientConnection>()
-  /** How often its link got full. */
-  timesFull = 0
-  /** Random name of the worker's process; PHP's have none but their key. */
-  readonly instance: string
-  readonly key: string
-  readonly link: Link
-
-  constructor(link: Link, instance: string, key: string) {
-    this.link = link
-    this.instance = instance
-    this.key = key
-  }
-
-  get clientCount(): number {
-    return this.clients.size
-  }
-}
+import { ClientEvent, type EventBody } from './event-queue.ts'
+import { leastConnections, type Router } from './router.ts'
+import { WorkerPeer } from './worker-peer.ts'
 
 export interface WorkerPoolOptions {
+  /** What a worker may have unacknowledged, in bytes; from there on its clients are not read. */
+  bufferSizeBytes: number
   log: Log
   noWorkerTimeoutMs: number
+  /** After so many workers have died with an event it is set aside; 0 for never. */
+  poisonLimit: number
   router: Router
 }
+
+/** What became of events since the process started. */
+export interface EventCounters {
+  /** Told again, because the worker that was told before died. */
+  redeliveredEvents: number
+  /** Set aside, because worker after worker died with them. */
+  poisonEvents: number
+}
+
+/** From so many deaths on an event is told to a worker that has no other such event, so that only the guilty one is with it when it dies. */
+const SUSPECT_DEATHS = 2
+const PAIR_BYTES = 8
+/** Longer times overflow setTimeout. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
  * The workers of a gateway, and which of them serves which client.
  *
- * Invariants: a client's events go to one worker, in order, as long as that worker's link lives; a worker is told about a client
- * (CLIENT_CONTEXT) before its first event; without a worker a client is not read and its events wait; a worker whose link is full
- * gets nothing new read for it.
+ * Invariants: an event is kept until a worker has acknowledged it; a client's events are told in order, to one worker at a time, and go to
+ * another one only when that has acknowledged all it was told, or is gone; a worker hears who a client is (CLIENT_CONTEXT) before its first event;
+ * a client is not read while events of it wait for a worker, or for their turn, nor while its worker is full. What is told to PHP's workers
+ * counts as acknowledged.
  */
 export class WorkerPool {
+  readonly counters: EventCounters = { poisonEvents: 0, redeliveredEvents: 0 }
   readonly #options: WorkerPoolOptions
-  /** Clients with events that wait for a worker, in the order in which they began to wait. */
-  readonly #waiting = new Set<ClientConnection>()
+  /** Clients without a worker, in the order in which they came to be so. */
+  readonly #unserved = new Set<ClientConnection>()
+  #onSettled: (() => void) | undefined
   #workers: readonly WorkerPeer[] = []
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
+  }
+
+  /** Output to workers that the kernel has not taken yet, in bytes. */
+  get bufferedBytes(): number {
+    return this.#workers.reduce((sum, { link }) => sum + link.bufferedBytes, 0)
   }
 
   get size(): number {
@@ -69,39 +76,67 @@ export class WorkerPool {
     for (const old of this.#workers) if (old.instance === worker.instance) old.link.destroy()
     this.#workers = [...this.#workers, worker]
     this.#options.log.info({ worker: worker.key, workers: this.size }, 'worker linked')
-    for (const client of this.#waiting) this.#deliverHeld(client)
-    if (link.isFull) this.onFull(worker) // nobody was there to hear it when it got full
+    for (const client of [...this.#unserved]) this.#serve(client)
+    this.checkRoom(worker) // nobody was there to hear it when the link got full
     return worker
   }
 
-  /** The worker's link has ended: each of its clients gets another worker with its next event. */
+  /** The worker's link has ended: others take its clients over, with all that it has not acknowledged. */
   remove(worker: WorkerPeer): void {
     this.#workers = this.#workers.filter((other) => other !== worker)
+    const { clientCount, key, timesFull, unacknowledgedBytes } = worker
     this.#options.log.info(
-      { worker: worker.key, clients: worker.clientCount, timesFull: worker.timesFull, workers: this.size },
+      { worker: key, clients: clientCount, timesFull, unacknowledgedBytes, workers: this.size },
       'worker gone',
     )
-    for (const client of worker.clients) this.#unbind(client)
+    worker.unacknowledgedBytes = 0
+    for (const client of [...worker.clients.values()]) {
+      this.#takeBack(client, worker)
+      this.#moveOn(client, worker)
+    }
+    this.#checkSettled()
   }
 
-  /** Hands an event of a client to its worker, or keeps it until there is one. */
+  /** Something happened to a client: its worker is told in its turn. */
   deliver(client: ClientConnection, command: CommandToWorker, flag: number, body: EventBody = EMPTY): void {
-    if (client.worker?.link.isClosed) this.#unbind(client)
-    const worker = client.heldEvents === undefined ? (client.worker ?? this.#assign(client, command, body)) : undefined
-    if (worker === undefined) this.#hold(client, { command, flag, body })
-    else this.#tell(worker.link, client, { command, flag, body })
+    client.events.push(new ClientEvent(command, flag, body))
+    this.#tellWaiting(client)
   }
 
   /** The last event of a client. A client that no worker ever heard of is forgotten. */
-  deliverClose(client: ClientConnection): void {
+  deliverClose(client: ClientConnection, reason: CloseReason): void {
     clearTimeout(client.noWorkerTimer)
-    if (client.isKnownToWorkers) {
-      this.deliver(client, Command.ON_CLOSE, Flag.SCALAR)
-    } else {
-      this.#waiting.delete(client)
-      client.heldEvents = undefined
+    if (client.worker !== undefined) client.worker.clientCount -= 1
+    if (client.events.wasEverTold) {
+      this.deliver(client, Command.ON_CLOSE, 0, { reason })
+      return
     }
-    this.#unbind(client)
+    client.events.clear()
+    this.#release(client)
+  }
+
+  /** A worker says which events it has handled: pairs of connection id and number. Throws BAD_PARAMETERS. */
+  acknowledge(link: Link, pairs: Buffer): void {
+    if (pairs.length % PAIR_BYTES !== 0) throw new GatewayWorkerError('BAD_PARAMETERS', 'half an acknowledgement')
+    const worker = this.#workerOn(link)
+    if (worker === undefined) return
+    for (let at = 0; at < pairs.length; at += PAIR_BYTES) {
+      const client = worker.clients.get(pairs.readUInt32BE(at))
+      if (client === undefined) continue
+      worker.unacknowledgedBytes -= client.events.acknowledge(pairs.readUInt32BE(at + 4))
+      if (client.events.toldCount === 0) this.#onAllAcknowledged(client, worker)
+    }
+    this.checkRoom(worker)
+    this.#checkSettled()
+  }
+
+  /** A worker is about to go: it is told nothing new, and each of its clients moves on when all that it was told is acknowledged. */
+  leave(link: Link): void {
+    const worker = this.#workerOn(link)
+    if (worker === undefined) return
+    worker.isLeaving = true
+    this.#options.log.info({ worker: worker.key, clients: worker.clientCount }, 'worker leaves')
+    for (const client of [...worker.clients.values()]) if (client.events.toldCount === 0) this.#moveOn(client, worker)
   }
 
   /** Tells the client's worker what its session is now. `ownChange`: the flag, if the worker asked for it, that it was its own doing. */
@@ -110,22 +145,73 @@ export class WorkerPool {
     link?.dialect.tellSession(link, client, link === by ? ownChange : 0)
   }
 
-  /** A worker's link is full: its clients are not read until it has room. */
-  onFull(worker: WorkerPeer): void {
+  /** The clients of a worker are not read from when it is full until there is room again. */
+  checkRoom(worker: WorkerPeer): void {
+    const { bufferSizeBytes } = this.#options
+    const limit = worker.isFull ? bufferSizeBytes / 2 : bufferSizeBytes
+    const isFull = worker.link.isFull || worker.unacknowledgedBytes >= limit
+    if (isFull === worker.isFull) return
+    worker.isFull = isFull
+    if (!isFull) {
+      for (const client of worker.clients.values()) client.resumeReading(PauseReason.WORKER_FULL)
+      return
+    }
     worker.timesFull += 1
-    // Said once, since a link at its limit gets full and drains many times a second.
+    // Said once, since a worker at its limit gets full and has room again many times a second.
     if (worker.timesFull === 1) {
       const { key, clientCount } = worker
-      this.#options.log.warn({ worker: key, clients: clientCount }, 'a worker reads too slowly; its clients wait')
+      this.#options.log.warn({ worker: key, clients: clientCount }, 'a worker is too slow; its clients wait')
     }
-    for (const client of worker.clients) client.pauseReading(PauseReason.WORKER_FULL)
+    for (const client of worker.clients.values()) client.pauseReading(PauseReason.WORKER_FULL)
   }
 
-  onDrain(worker: WorkerPeer): void {
-    for (const client of worker.clients) client.resumeReading(PauseReason.WORKER_FULL)
+  /** Resolves when the workers have acknowledged all that they were told, or at the deadline. */
+  async whenSettled(deadlineMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(deadlineMs, MAX_TIMER_MS))
+      this.#onSettled = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#checkSettled()
+    })
+    this.#onSettled = undefined
   }
 
-  #tell(link: Link, client: ClientConnection, { command, flag, body }: HeldEvent): void {
+  /** Tells the client's worker what waits, as far as its turn has come. */
+  #tellWaiting(client: ClientConnection): void {
+    const { events, worker } = client
+    if (worker === undefined) {
+      this.#serve(client)
+      return
+    }
+    for (let event = events.nextToTell; event !== undefined; event = events.nextToTell) {
+      if (!worker.isAvailable || !isItsTurn(event, client, worker)) {
+        client.pauseReading(PauseReason.EVENTS_WAIT)
+        return
+      }
+      this.#tell(worker, client, event)
+    }
+    client.resumeReading(PauseReason.EVENTS_WAIT)
+    if (client.hasLeft && events.isEmpty) this.#release(client)
+  }
+
+  #tell(worker: WorkerPeer, client: ClientConnection, event: ClientEvent): void {
+    const { link } = worker
+    const { body, command, flag } = event
+    if (!link.dialect.acknowledges) {
+      client.events.dropOldest()
+      this.#tellOnce(worker, client, event)
+      return
+    }
+    link.dialect.tellEvent(link, client, command, event.wasTold ? flag | Flag.REDELIVERED : flag, body)
+    if (event.wasTold) this.counters.redeliveredEvents += 1
+    client.events.tellNext()
+    worker.unacknowledgedBytes += event.byteLength
+    if (worker.unacknowledgedBytes >= this.#options.bufferSizeBytes) this.checkRoom(worker)
+  }
+
+  #tellOnce({ link }: WorkerPeer, client: ClientConnection, { body, command, flag }: ClientEvent): void {
     try {
       link.dialect.tellEvent(link, client, command, flag, body)
     } catch (err) {
@@ -134,29 +220,94 @@ export class WorkerPool {
         { clientId: client.clientId, command, err },
         'an event cannot be told; its client is closed',
       )
-      client.close(CloseCode.TOO_BIG, 'message and session are too big')
+      client.close(CloseCode.TOO_BIG, 'message and session are too big', 'protocol_error')
     }
   }
 
-  #assign(client: ClientConnection, command: CommandToWorker, body: EventBody): WorkerPeer | undefined {
-    const living = this.#workers.filter(({ link }) => !link.isClosed)
-    if (living.length === 0) return undefined
-    const worker = this.#choose(living, client, command, body)
-    client.worker = worker
-    client.isKnownToWorkers = true
-    worker.clients.add(client)
-    worker.link.dialect.tellClient(worker.link, client)
-    if (worker.link.isFull) client.pauseReading(PauseReason.WORKER_FULL)
-    return worker
+  #onAllAcknowledged(client: ClientConnection, worker: WorkerPeer): void {
+    if (worker.suspect === client) {
+      worker.suspect = undefined
+      this.#tellWaiting(client)
+      this.#tellNextSuspect(worker)
+    }
+    if (client.hasLeft && client.events.isEmpty) this.#release(client)
+    else if (worker.isLeaving && client.events.toldCount === 0) this.#moveOn(client, worker)
   }
 
-  #choose(
-    workers: readonly WorkerPeer[],
-    client: ClientConnection,
-    command: CommandToWorker,
-    body: EventBody,
-  ): WorkerPeer {
+  #tellNextSuspect(worker: WorkerPeer): void {
+    for (const client of worker.suspectsWaiting) {
+      if (worker.suspect !== undefined) return
+      worker.suspectsWaiting.delete(client)
+      if (client.worker === worker) this.#tellWaiting(client)
+    }
+  }
+
+  /** What a worker was told and is not to acknowledge any more waits again. */
+  #takeBack(client: ClientConnection, worker: WorkerPeer): void {
+    const { events } = client
+    if (events.toldCount === 0) return
+    events.forgetTold()
+    if (worker.isLeaving) return // it went because it was asked to
+    const { log, poisonLimit } = this.#options
+    const oldest = events.oldest!
+    oldest.deaths += 1
+    if (oldest.deaths !== poisonLimit) return
+    const messageId = `${client.clientId}-${events.handledCount + 1}`
+    events.dropOldest()
+    this.counters.poisonEvents += 1
+    const { command, deaths } = oldest
+    log.error(
+      { clientId: client.clientId, messageId, command, workersDied: deaths },
+      'an event is set aside, because worker after worker died with it',
+    )
+  }
+
+  /** Another worker is to serve the client. */
+  #moveOn(client: ClientConnection, worker: WorkerPeer): void {
+    if (!client.hasLeft) worker.clientCount -= 1
+    this.#release(client)
+    if (!client.hasLeft || !client.events.isEmpty) this.#serve(client)
+  }
+
+  #release(client: ClientConnection): void {
+    client.worker?.clients.delete(client.connectionId)
+    client.worker = undefined
+    this.#unserved.delete(client)
+    client.resumeReading(PauseReason.WORKER_FULL | PauseReason.WORKER_ASKED)
+  }
+
+  /** Gives the client a worker, which hears at once who it is and what has happened. */
+  #serve(client: ClientConnection): void {
+    const available = this.#workers.filter((worker) => worker.isAvailable)
+    if (available.length === 0) {
+      this.#unserved.add(client)
+      if (!client.hasLeft && !client.events.isEmpty) this.#awaitWorker(client)
+      return
+    }
+    clearTimeout(client.noWorkerTimer)
+    client.noWorkerTimer = undefined
+    this.#unserved.delete(client)
+    const worker = this.#choose(available, client)
+    client.worker = worker
+    worker.clients.set(client.connectionId, client)
+    if (!client.hasLeft) worker.clientCount += 1
+    worker.link.dialect.tellClient(worker.link, client, client.events.handledCount)
+    if (worker.isFull) client.pauseReading(PauseReason.WORKER_FULL)
+    this.#tellWaiting(client)
+  }
+
+  #awaitWorker(client: ClientConnection): void {
+    client.pauseReading(PauseReason.EVENTS_WAIT)
+    const { log, noWorkerTimeoutMs } = this.#options
+    client.noWorkerTimer ??= setTimeout(() => {
+      log.warn({ clientId: client.clientId, noWorkerTimeoutMs }, 'no worker came for a client; it is closed')
+      client.close(CloseCode.NO_WORKER, 'no worker', 'no_worker')
+    }, noWorkerTimeoutMs)
+  }
+
+  #choose(workers: readonly WorkerPeer[], client: ClientConnection): WorkerPeer {
     const { log, router } = this.#options
+    const { body = EMPTY, command = Command.CLIENT_CONTEXT } = client.events.nextToTell ?? {}
     const bytes = body instanceof Uint8Array ? body : EMPTY
     try {
       const chosen = router(workers, client, command, bytes)
@@ -169,35 +320,25 @@ export class WorkerPool {
     return leastConnections(workers, client, command, bytes) as WorkerPeer
   }
 
-  #hold(client: ClientConnection, event: HeldEvent): void {
-    if (client.heldEvents !== undefined) {
-      client.heldEvents.push(event)
-      return
+  #workerOn(link: Link): WorkerPeer | undefined {
+    return this.#workers.find((worker) => worker.link === link)
+  }
+
+  #checkSettled(): void {
+    if (this.#onSettled !== undefined && this.#workers.every(({ unacknowledgedBytes }) => unacknowledgedBytes === 0)) {
+      this.#onSettled()
     }
-    client.heldEvents = [event]
-    this.#waiting.add(client)
-    if (client.hasLeft) return
-    client.pauseReading(PauseReason.NO_WORKER)
-    const { log, noWorkerTimeoutMs } = this.#options
-    client.noWorkerTimer = setTimeout(() => {
-      log.warn({ clientId: client.clientId, noWorkerTimeoutMs }, 'no worker came for a client; it is closed')
-      client.close(CloseCode.NO_WORKER, 'no worker')
-    }, noWorkerTimeoutMs)
   }
+}
 
-  #deliverHeld(client: ClientConnection): void {
-    const events = client.heldEvents ?? []
-    clearTimeout(client.noWorkerTimer)
-    client.heldEvents = undefined
-    this.#waiting.delete(client)
-    for (const { command, flag, body } of events) this.deliver(client, command, flag, body)
-    if (client.hasLeft) this.#unbind(client)
-    else client.resumeReading(PauseReason.NO_WORKER)
+/** An event that workers died with is told alone: not behind another such one, and with nothing of its client behind it. */
+function isItsTurn(event: ClientEvent, client: ClientConnection, worker: WorkerPeer): boolean {
+  if (worker.suspect === client) return false
+  if (event.deaths < SUSPECT_DEATHS || !worker.link.dialect.acknowledges) return true
+  if (worker.suspect !== undefined) {
+    worker.suspectsWaiting.add(client)
+    return false
   }
-
-  #unbind(client: ClientConnection): void {
-    client.worker?.clients.delete(client)
-    client.worker = undefined
-    client.resumeReading(PauseReason.WORKER_FULL | PauseReason.WORKER_ASKED)
-  }
+  worker.suspect = client
+  return true
 }

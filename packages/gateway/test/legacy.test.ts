@@ -100,7 +100,7 @@ describe('a PHP worker', () => {
     const php = await linkPhpWorker(gateway)
     const client = await connectClient(gateway)
     const id = await php.nextClient()
-    const native = await linkWorker(gateway)
+    const native = await linkWorker(gateway, 'worker:0', { acknowledges: true })
     const other = await connectClient(gateway)
     await native.nextClient()
     php.raw.socket.pause()
@@ -109,7 +109,7 @@ describe('a PHP worker', () => {
       message.writeUInt32BE(at)
       client.send(Buffer.from(message))
     }
-    await log.next('a worker reads too slowly')
+    await log.next('a worker is too slow')
     for (let at = 0; at < 100; at += 1) {
       other.send(String(at))
       expect(String((await native.next(Command.ON_MESSAGE)).body)).toBe(String(at))

@@ -5,20 +5,15 @@ import { linkPeer, linkWorker, type RawPeer } from './support/raw-peer.ts'
 import { RecordedLog } from './support/recorded-log.ts'
 import { startGateway } from './support/start-gateway.ts'
 import { connectClient } from './support/test-client.ts'
+import { kill } from './support/told.ts'
 
-/** The worker's process dies, and the gateway has noticed. */
-async function kill(worker: RawPeer, log: RecordedLog): Promise<void> {
-  worker.kill()
-  await log.next('worker gone')
-}
-
-/** The next events of any client at this worker, as command and text; contexts and sessions are left out. */
-async function eventsOf(worker: RawPeer, count: number): Promise<[command: number, text: string][]> {
+/** The next events of any client at this worker, as command and message; contexts and sessions are left out. */
+async function eventsOf(worker: RawPeer, count: number): Promise<[command: number, message: string][]> {
   const events: [number, string][] = []
   while (events.length < count) {
     const { body, command } = await worker.frames.next()
     if (command === Command.CLIENT_CONTEXT || command === Command.SESSION_CHANGED) continue
-    events.push([command, command === Command.ON_WEBSOCKET_CONNECT ? '' : String(body)])
+    events.push([command, command === Command.ON_MESSAGE ? String(body) : ''])
   }
   return events
 }
@@ -68,10 +63,10 @@ describe('a client and its worker', () => {
 
   test('of two processes with the same label both are served, of two links of one process the newer', async () => {
     const gateway = await startGateway()
-    const older = await linkWorker(gateway, 'worker:0', 'one process')
-    await linkWorker(gateway, 'worker:0', 'another process')
+    const older = await linkWorker(gateway, 'worker:0', { instance: 'one process' })
+    await linkWorker(gateway, 'worker:0', { instance: 'another process' })
     await older.settled()
-    await linkWorker(gateway, 'worker:0', 'one process')
+    await linkWorker(gateway, 'worker:0', { instance: 'one process' })
     await older.closed
   })
 })
@@ -145,7 +140,7 @@ describe('without a worker', () => {
     // As long as 50 other clients take to come; a client that is read gets rid of its megabytes within a few of them.
     for (let at = 0; at < 50; at += 1) (await connectClient(gateway)).close()
     expect(client.socket.bufferedAmount).toBeGreaterThan(0)
-    const worker = await linkWorker(gateway)
+    const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
     for (let at = 0; at < 32; at += 1) await worker.next(Command.ON_MESSAGE)
   })
 
@@ -187,7 +182,7 @@ describe('without a worker', () => {
     const log = new RecordedLog()
     const gateway = await startGateway({ log, noWorkerTimeoutMs: 100 })
     const client = await connectClient(gateway)
-    const worker = await linkWorker(gateway)
+    const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
     await worker.nextClient()
     await kill(worker, log)
     const begin = performance.now()
@@ -201,7 +196,7 @@ describe('a worker that dies', () => {
   test('is followed by another for each client, which hears context and session first', async () => {
     const log = new RecordedLog()
     const gateway = await startGateway({ log })
-    const worker = await linkWorker(gateway, 'worker:0')
+    const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
     const client = await connectClient(gateway)
     const id = await worker.nextClient()
     worker.link.send(Command.SET_SESSION, id, 0, msgpack.encode({ a: 1 }))
@@ -218,7 +213,7 @@ describe('a worker that dies', () => {
   test('leaves the ON_CLOSE of its clients to the next worker, even to one that comes much later', async () => {
     const log = new RecordedLog()
     const gateway = await startGateway({ log, noWorkerTimeoutMs: 50 })
-    const worker = await linkWorker(gateway)
+    const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
     const [one, other] = [await connectClient(gateway), await connectClient(gateway)]
     const ids = [await worker.nextClient(), await worker.nextClient()]
     await kill(worker, log)
@@ -273,10 +268,10 @@ test('a worker that does not read makes its clients wait; others are served, and
   const MESSAGES = 128
   const log = new RecordedLog()
   const gateway = await startGateway({ log, sendToWorkerBufferSizeBytes: 1_000 })
-  const slow = await linkWorker(gateway, 'slow:0')
+  const slow = await linkWorker(gateway, 'slow:0', { acknowledges: true })
   const client = await connectClient(gateway)
   await slow.nextClient()
-  const quick = await linkWorker(gateway, 'quick:0')
+  const quick = await linkWorker(gateway, 'quick:0', { acknowledges: true })
   const other = await connectClient(gateway)
   await quick.nextClient()
 
@@ -286,7 +281,7 @@ test('a worker that does not read makes its clients wait; others are served, and
     message.writeUInt32BE(at)
     client.send(Buffer.from(message))
   }
-  await log.next('a worker reads too slowly')
+  await log.next('a worker is too slow')
   for (let at = 0; at < 200; at += 1) {
     other.send(String(at))
     expect(String((await quick.next(Command.ON_MESSAGE)).body)).toBe(String(at))

@@ -25,9 +25,12 @@ export const CommandToWorker = {
   ON_CONNECT: 1,
   /** A client's message. body = its bytes; flag BINARY for a binary WebSocket message. */
   ON_MESSAGE: 3,
-  /** A client is gone. No body. */
+  /** A client is gone. body = value {reason}, one of CLOSE_REASONS. */
   ON_CLOSE: 4,
-  /** From now on this worker serves this client. body = value {remoteAddress, remotePort, gatewayPort}, ext = session value. */
+  /**
+   * From now on this worker serves this client. body = value {remoteAddress, remotePort, gatewayPort}, ext = session value, id = how many of
+   * the client's events have been handled: the next one has the number after it.
+   */
   CLIENT_CONTEXT: 103,
   /** The session of a client that this worker serves was changed. ext = session value; flag OWN_CHANGE if this confirms its own change. */
   SESSION_CHANGED: 104,
@@ -87,6 +90,10 @@ export const CommandToGateway = {
   RESUME_CLIENT: 107,
   /** Worker only: onWebSocketConnect threw; close the client as refused. connection. */
   REFUSE_CLIENT: 108,
+  /** Worker only: these events are handled. body = pairs of uint32: connection, and the number of its last event that is. */
+  ACKNOWLEDGE: 109,
+  /** Worker only, question → null: give me nothing new. What was told before it is handled and acknowledged; then the worker goes. */
+  LEAVE: 110,
   /** Question → session bytes; an empty map if none; null if there is no such client. connection. */
   GET_SESSION_BY_CLIENT_ID: 203,
   /** Replace the session. connection; ext = value, a map. */
@@ -115,4 +122,31 @@ export const Flag = {
   ERROR: 16,
   /** A worker's change of the session of a client that it serves; SESSION_CHANGED has it again where it confirms that change. */
   OWN_CHANGE: 32,
+  /** An event that a worker was told before, who has gone without acknowledging it. */
+  REDELIVERED: 64,
 } as const
+
+/** Why a client is gone. */
+export const CLOSE_REASONS = [
+  /** The client has ended the connection, or it broke. */
+  'client',
+  /** Its gateway was killed or cut off for good. */
+  'gateway_lost',
+  /** Its gateway was stopped. */
+  'gateway_stopped',
+  /** It said nothing for as long as the heartbeat allows. */
+  'heartbeat',
+  /** The application has closed it. */
+  'kicked',
+  /** No worker came in time. */
+  'no_worker',
+  /** It broke the rules of its protocol, or sent a message longer than is taken. */
+  'protocol_error',
+  /** onWebSocketConnect threw. */
+  'refused',
+  /** It read too slowly. */
+  'slow',
+] as const
+
+/** Why a client is gone: `client`, `gateway_lost`, `gateway_stopped`, `heartbeat`, `kicked`, `no_worker`, `protocol_error`, `refused` or `slow`. */
+export type CloseReason = (typeof CLOSE_REASONS)[number]

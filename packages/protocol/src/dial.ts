@@ -23,7 +23,7 @@ export interface DialerOptions extends LinkOptions {
 /** A link to a gateway, whichever dialect that speaks. */
 export type GatewayLink = Pick<
   Link,
-  'ask' | 'bufferedBytes' | 'drained' | 'flush' | 'isClosed' | 'isFull' | 'pause' | 'resume' | 'send'
+  'ask' | 'bufferedBytes' | 'drained' | 'flush' | 'isClosed' | 'isFull' | 'pause' | 'resume' | 'send' | 'written'
 >
 
 const DEFAULT_HELLO_TIMEOUT_MS = 5_000

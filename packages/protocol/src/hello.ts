@@ -5,7 +5,7 @@ import { GatewayWorkerError } from './errors.ts'
 import type { Frame } from './frame.ts'
 
 /** The version of the native dialect that this package speaks. */
-export const NATIVE_VERSION = 1
+export const NATIVE_VERSION = 2
 
 /** Who dials: a worker serves clients and has a label, a client only pushes and asks. */
 export type Role = { kind: 'worker'; workerKey: string } | { kind: 'client' }

@@ -1,6 +1,14 @@
 export { connectionIdOf, encodeClientId, gatewayAddress, gatewayKey, gatewayKeyOf, isClientId } from './client-id.ts'
 export { type Codec, isPlainObject, msgpack } from './codec.ts'
-export { Command, CommandToGateway, CommandToWorker, Flag, LinkCommand } from './commands.ts'
+export {
+  CLOSE_REASONS,
+  type CloseReason,
+  Command,
+  CommandToGateway,
+  CommandToWorker,
+  Flag,
+  LinkCommand,
+} from './commands.ts'
 export { Dialer, type DialerOptions, type GatewayLink } from './dial.ts'
 export type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
 export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError } from './errors.ts'
@@ -14,9 +22,11 @@ export { phpSerialize } from './php-codec.ts'
 export {
   decodeSession,
   type EncodedSession,
+  encodeSession,
   MAX_SESSION_BYTES,
   mergeEncodedSessions,
   mergeSessions,
   patchEncodedSession,
   translateSession,
+  withMaps,
 } from './sessions.ts'

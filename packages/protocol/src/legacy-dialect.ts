@@ -2,10 +2,11 @@ import { isUtf8 } from 'node:buffer'
 import { Command, Flag } from './commands.ts'
 import type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
 import type { GatewayWorkerError } from './errors.ts'
-import type { Frame, FrameOrigin } from './frame.ts'
+import { EMPTY, type Frame, type FrameOrigin } from './frame.ts'
 import { ipToNumber } from './ipv4.ts'
 import type { Link } from './link.ts'
 import { phpSerialize } from './php-codec.ts'
+import { type ReceivedHandshake, toPhpHandshake } from './php-handshake.ts'
 import { toPhpJson } from './php-json.ts'
 import { castTextKey } from './php-values.ts'
 
@@ -31,6 +32,7 @@ const PHP_NULL = phpSerialize.encode(null)
  * the order of asking.
  */
 export class LegacyDialect implements Dialect {
+  readonly acknowledges = false
   readonly codec = phpSerialize
   readonly #localIp: number
   readonly #localPort: number
@@ -79,9 +81,11 @@ export class LegacyDialect implements Dialect {
   /** Said with every event. */
   tellClient(): void {}
 
-  tellEvent(link: Link, client: ToldClient, command: number, _flag: number, body: Uint8Array | object): void {
+  tellEvent(link: Link, client: ToldClient, command: number, _flag: number, told: Uint8Array | object): void {
+    const body = command === Command.ON_CLOSE ? EMPTY : told // PHP is not told why
     const isBytes = body instanceof Uint8Array
-    const bytes = isBytes ? body : encode(body)
+    const isHandshake = command === Command.ON_WEBSOCKET_CONNECT
+    const bytes = isBytes ? body : encode(isHandshake ? toPhpHandshake(body as ReceivedHandshake) : body)
     const origin = this.#originOf(client.origin)
     link.send(command, client.connectionId, isBytes ? Flag.SCALAR : 0, client.sessionIn(this.codec), bytes, 0, origin)
   }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { randomInt } from 'node:crypto'
 import { msgpack } from './codec.ts'
 import { Command, Flag } from './commands.ts'
 import type { GatewayLink } from './dial.ts'
@@ -45,12 +46,16 @@ const PHP_NULL = phpSerialize.encode(null)
 export class LegacyGateway implements GatewayLink, LinkHandler {
   handler: LinkHandler = { onFrame: () => {} }
   readonly #clients = new Map<number, LegacyClient>()
+  /** PHP's gateways do not count a client's events, and use client ids again: the numbers begin elsewhere on each link. */
+  readonly #eventsBefore = randomInt(2 ** 31)
   readonly #link: Link
   readonly #log: Log
   /** Clients of which we have enough waiting. Their gateway cannot be asked to hold them back, so the whole link is. */
   readonly #pausedClients = new Set<number>()
   readonly #questions: LegacyQuestion[] = []
   #isPaused = false
+  /** PHP's gateways go on telling us what happens; nobody is there to hear it. */
+  #isLeft = false
 
   constructor(link: Link, log: Log = silentLog) {
     this.#link = link
@@ -74,6 +79,10 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
     return this.#link.drained()
   }
 
+  written(): Promise<void> | undefined {
+    return this.#link.written()
+  }
+
   readonly flush = (): void => this.#link.flush()
 
   pause(): void {
@@ -94,6 +103,8 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
     body: Uint8Array | string = EMPTY,
   ): void {
     switch (command) {
+      case Command.ACKNOWLEDGE:
+        break // PHP's gateways keep no events
       case Command.PAUSE_CLIENT:
         this.#pausedClients.add(connectionId)
         this.#updateReading()
@@ -123,6 +134,10 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
     ext: Uint8Array | string = EMPTY,
     body: Uint8Array | string = EMPTY,
   ): Promise<unknown> {
+    if (command === Command.LEAVE) {
+      this.#isLeft = true
+      return null
+    }
     const ask = (question: number, ext: string) => this.#ask(question, deadlineMs, connectionId, ext)
     const receipt = askWhoGetsIt(command, String(ext), ask)
     if (receipt === undefined) return ask(command, command === Command.SELECT ? withAnyField(String(ext)) : String(ext))
@@ -137,7 +152,7 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
 
   onFrame(frame: Frame): void {
     const { command, connectionId } = frame
-    if (!EVENTS.has(command)) return // of a later version
+    if (this.#isLeft || !EVENTS.has(command)) return // or of a later version
     if (command === Command.ON_CONNECT) this.#clients.delete(connectionId)
     const client = this.#clients.get(connectionId)
     if (client === undefined) this.#onNewClient(frame)
@@ -185,6 +200,7 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
       command: Command.CLIENT_CONTEXT,
       connectionId: frame.connectionId,
       ext: this.#readSession(client.session),
+      id: this.#eventsBefore,
     })
   }
 

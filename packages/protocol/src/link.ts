@@ -219,6 +219,13 @@ export class Link {
     })
   }
 
+  /** Writes what waits. Nothing comes back if the kernel takes it all, else a promise that resolves when it has, or the link has closed. */
+  written(): Promise<void> | undefined {
+    this.flush()
+    if (this.#isClosed || this.#socket.writableLength === 0) return undefined
+    return new Promise((resolve) => this.#socket.write(EMPTY, () => resolve()))
+  }
+
   /** Stops reading, so that the other side's output piles up there. What the current chunk still holds is delivered. */
   pause(): void {
     this.#socket.pause()

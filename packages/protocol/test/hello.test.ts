@@ -7,7 +7,7 @@ import { buildFrame } from './build-frame.ts'
 const frameOf = (cmd: number, body: unknown) =>
   new Frame(buildFrame({ cmd, flag: 1, body: typeof body === 'string' ? body : JSON.stringify(body) }), 0)
 
-const native = { version: 1, instance: 'abc' }
+const native = { version: 2, instance: 'abc' }
 
 describe('a hello', () => {
   it("is PHP's first message with one field more", () => {
@@ -60,8 +60,8 @@ describe('a hello', () => {
     ['a list', frameOf(200, '[]')],
     ['native: null', frameOf(202, { native: null })],
     ['native: a text', frameOf(202, { native: 'yes' })],
-    ['another version', frameOf(202, { native: { ...native, version: 2 } })],
-    ['no instance', frameOf(202, { native: { version: 1 } })],
+    ['another version', frameOf(202, { native: { ...native, version: 1 } })],
+    ['no instance', frameOf(202, { native: { version: 2 } })],
   ])('is not %s', (_name, frame) => {
     expect(() => decodeHello(frame)).toThrow(expect.objectContaining({ code: 'BAD_HELLO' }))
   })

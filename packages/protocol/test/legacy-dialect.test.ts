@@ -163,7 +163,7 @@ describe('a peer that speaks as PHP', () => {
   it('may be silent for as long as it likes, and hears no PING', async () => {
     const { links, php, port, until } = await linkWorker({ keepAliveMs: 5 })
     const native = await connectRaw(port)
-    const said = { secret_key: SECRET, worker_key: '', native: { version: 1, instance: 'x' } }
+    const said = { secret_key: SECRET, worker_key: '', native: { version: 2, instance: 'x' } }
     native.write(buildFrame({ cmd: 200, body: JSON.stringify(said) }))
     await until(() => links.length === 2)
     await native.closed // who is expected to say PING, and came later
@@ -213,11 +213,12 @@ describe('an event', () => {
     )
   })
 
-  it('ON_WEBSOCKET_CONNECT is an array', async () => {
-    const handshake = { get: { a: 'é', 5: 'x' }, server: { REMOTE_PORT: 50_001, QUERY_STRING: '' }, cookie: {} }
+  it('ON_WEBSOCKET_CONNECT is an array, as PHP reads the request', async () => {
+    const server = { QUERY_STRING: 'l[]=%C3%A9', SERVER_NAME: 'h', CONTENT_TYPE: '', REMOTE_PORT: 50_001 }
+    const handshake = { cookie: {}, get: { 'l[]': 'é' }, server: { ...server, HTTP_HOST: 'h' } }
     const { frame, port } = await heard((link) => link.dialect.tellEvent(link, client(), 205, 0, handshake))
     const body =
-      'a:3:{s:3:"get";a:2:{i:5;s:1:"x";s:1:"a";s:2:"é";}s:6:"server";a:2:{s:11:"REMOTE_PORT";i:50001;s:12:"QUERY_STRING";s:0:"";}s:6:"cookie";a:0:{}}'
+      'a:3:{s:3:"get";a:1:{s:1:"l";a:1:{i:0;s:2:"é";}}s:6:"server";a:5:{s:12:"QUERY_STRING";s:10:"l[]=%C3%A9";s:11:"SERVER_NAME";s:1:"h";s:12:"CONTENT_TYPE";N;s:11:"REMOTE_PORT";i:50001;s:9:"HTTP_HOST";s:1:"h";}s:6:"cookie";a:0:{}}'
     expect(frame).toBe(buildFrame({ ...told(port), cmd: 205, flag: 0, body }).toString('hex'))
   })
 
@@ -229,6 +230,11 @@ describe('an event', () => {
     expect(frame).toBe(`0000002403c0a80114${lanPort}0a0102c8c351fffffffe011c6800000006613a303a7b7d6869`)
   })
 
+  it('ON_CLOSE does not say why, because PHP does not', async () => {
+    const { frame, port } = await heard((link) => link.dialect.tellEvent(link, client(), 4, 0, { reason: 'kicked' }))
+    expect(frame).toBe(buildFrame({ ...told(port), cmd: 4 }).toString('hex'))
+  })
+
   it.each(['::1', 'fe80::1%eth0', '2001:db8::7', ''])('of a client at %j has no address', async (remoteAddress) => {
     const { frame, port } = await heard((link) =>
       link.dialect.tellEvent(link, client('', { remoteAddress }), 1, SCALAR, Buffer.alloc(0)),
@@ -238,7 +244,7 @@ describe('an event', () => {
 
   it('alone is told: not who a client is, and not its session', async () => {
     const { frame, port } = await heard((link) => {
-      link.dialect.tellClient(link, client())
+      link.dialect.tellClient(link, client(), 0)
       link.dialect.tellSession(link, client('a:0:{}'), 32)
       link.dialect.tellEvent(link, client(), 4, SCALAR, Buffer.alloc(0))
     })

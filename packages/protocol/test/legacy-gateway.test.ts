@@ -66,6 +66,21 @@ describe('a legacy gateway', () => {
     expect(instances).toEqual([undefined])
   })
 
+  it('is not told what a worker has handled, nor that it is about to leave: it is not heard any more then', async () => {
+    const { events, link, php, settled } = await linkToPhp()
+    php.write(event({ cmd: 3, connection_id: 5, body: 'before' }))
+    await settled()
+    link.send(Command.ACKNOWLEDGE, 0, 0, '', Buffer.from('0000000500000001', 'hex'))
+    expect(await link.ask(Command.LEAVE, DEADLINE_MS)).toBe(null)
+    php.write(event({ cmd: 3, connection_id: 5, body: 'after' }), event({ cmd: 1, connection_id: 6, body: '' }))
+    // The next that PHP hears is what this asks.
+    await settled()
+    expect(events).toEqual([
+      ['context', 5, {}, ORIGIN],
+      ['message', 5, SCALAR, 'before'],
+    ])
+  })
+
   it('that does not take our secret closes, and is dialled again', async () => {
     const server = await serve()
     const { downs, instances } = dial(server.port)
@@ -96,7 +111,7 @@ describe('a legacy gateway', () => {
 
   it('is not seen in a native one, cut anywhere in its HELLO; what that says later is frames only', async () => {
     const server = await serve()
-    const hello = buildFrame({ cmd: 100, body: msgpack.encode({ version: 1, instance: 'native' }) })
+    const hello = buildFrame({ cmd: 100, body: msgpack.encode({ version: 2, instance: 'native' }) })
     // A command with the number that a serialized int begins with.
     const stream = Buffer.concat([hello, buildFrame({ cmd: 105, connection_id: 5 })])
     for (let at = 1; at <= stream.length; at += 1) {
@@ -136,7 +151,7 @@ describe('a legacy gateway', () => {
     const server = await serve()
     const { downs } = dial(server.port, { keepAliveMs: 20 })
     const native = await server.next()
-    native.say({ cmd: 100, body: msgpack.encode({ version: 1, instance: 'native' }) })
+    native.say({ cmd: 100, body: msgpack.encode({ version: 2, instance: 'native' }) })
     await native.closed // who is expected to say PING, and came later
     expect(downs[0]).toMatchObject({ code: 'LINK_TIMED_OUT' })
     expect(link.isClosed).toBe(false)

@@ -147,9 +147,9 @@ describe('output', () => {
   })
 })
 
-describe('a full link', () => {
-  const FILL = Buffer.alloc(100_000)
+const FILL = Buffer.alloc(100_000)
 
+describe('a full link', () => {
   /** A link whose peer does not read, filled until it says so. */
   async function fullLink() {
     const calls: string[] = []
@@ -204,6 +204,49 @@ describe('a full link', () => {
     await link.drained()
     expect(calls).toEqual(['full'])
     expect(link.bufferedBytes).toBe(0)
+  })
+})
+
+describe('written', () => {
+  const MORE_THAN_UNDER_WAY = 200
+
+  it('is nothing to wait for where the kernel takes it all: it is on its way then', async () => {
+    const { link, far } = await linkToSocket()
+    expect(link.written()).toBeUndefined()
+    const all = readFrames(far, ({ bodyText }) => bodyText === 'b')
+    link.send(Command.SEND_TO_ONE, 1, 0, '', 'a')
+    link.send(Command.SEND_TO_ONE, 1, 0, '', 'b')
+    expect(link.written()).toBeUndefined()
+    expect(link.bufferedBytes).toBe(0)
+    await all
+  })
+
+  it('is waited for until the kernel has taken all that was said before', async () => {
+    const { link, far } = await linkToSocket()
+    for (let n = 0; n < MORE_THAN_UNDER_WAY; n += 1) link.send(Command.SEND_TO_ONE, 1, 0, '', FILL)
+    let isWritten = false
+    const written = link.written()?.then(() => {
+      isWritten = true
+    })
+    expect(written).toBeDefined()
+    for (let turn = 0; turn < 100; turn += 1) await endOfTurn()
+    expect(isWritten).toBe(false)
+    let frames = 0
+    const all = readFrames(far, () => ++frames === MORE_THAN_UNDER_WAY)
+    await written
+    expect(link.bufferedBytes).toBe(0)
+    await all
+  })
+
+  it('is waited for no more when the link closes, and not at all afterwards', async () => {
+    const { link, far } = await linkToSocket()
+    for (let n = 0; n < MORE_THAN_UNDER_WAY; n += 1) link.send(Command.SEND_TO_ONE, 1, 0, '', FILL)
+    const written = link.written()
+    expect(written).toBeDefined()
+    far.destroy()
+    await written
+    await link.drained()
+    expect(link.written()).toBeUndefined()
   })
 })
 

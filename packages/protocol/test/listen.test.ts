@@ -55,7 +55,7 @@ async function dial(port: number): Promise<Socket> {
 const closeOf = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
 
 function hello(secret: string | undefined, cmd: number = Command.GATEWAY_CLIENT_CONNECT): Buffer {
-  const body = { secret_key: secret, worker_key: 'Chat:1', native: { version: 1, instance: 'the dialer' } }
+  const body = { secret_key: secret, worker_key: 'Chat:1', native: { version: 2, instance: 'the dialer' } }
   return buildFrame({ cmd, flag: 1, body: JSON.stringify(body) })
 }
 
@@ -70,7 +70,7 @@ describe('a dialer with the right secret', () => {
     })
     const frames = ['one', 'last'].map((body) => buildFrame({ cmd: Command.SEND_TO_ALL, body }))
     socket.write(Buffer.concat([hello(SECRET, Command.WORKER_CONNECT), ...frames]))
-    expect(await answer.promise).toEqual([Command.HELLO, { version: 1, instance: 'the listener' }])
+    expect(await answer.promise).toEqual([Command.HELLO, { version: 2, instance: 'the listener' }])
     await handledLast
     expect(handled).toEqual(['one', 'last'])
     expect(taken.map((one) => one.hello)).toEqual([

@@ -85,7 +85,7 @@ export function dial(port: number, options: Partial<DialerOptions> = {}) {
 export const HELLO = buildFrame({
   cmd: 200,
   flag: SCALAR,
-  body: '{"worker_key":"Chat:0","secret_key":"right","native":{"version":1,"instance":"ours"}}',
+  body: '{"worker_key":"Chat:0","secret_key":"right","native":{"version":2,"instance":"ours"}}',
 })
 export const FIRST_QUESTION = buildFrame({ cmd: 11, flag: SCALAR })
 export const FIRST_ANSWER = buildAnswer('i:0;')

@@ -4,6 +4,8 @@ import { phpSerialize } from '../src/php-codec.ts'
 import {
   decodeSession,
   type EncodedSession,
+  encodeSession,
+  MAX_SESSION_BYTES,
   mergeEncodedSessions,
   mergeSessions,
   patchEncodedSession,
@@ -18,6 +20,27 @@ const none = (codec: Codec): EncodedSession => ({ bytes: Buffer.alloc(0), codec 
 /** What is stored: PHP's bytes, or the value of ours. */
 const stored = ({ bytes, codec }: EncodedSession): unknown =>
   codec === phpSerialize ? bytes.toString('latin1') : msgpack.decode(bytes)
+
+describe('encodeSession', () => {
+  const list = (items: unknown[], named: object) => Object.assign(items, named)
+
+  it.each([
+    ["PHP's empty map that was given a key", { cart: list([], { apple: 1 }) }, { cart: { apple: 1 } }],
+    ['a list that was given a key', { cart: list(['a', 'b'], { apple: 1 }) }, { cart: { 0: 'a', 1: 'b', apple: 1 } }],
+    ['at any depth', { a: [{ b: list([], { c: list([], { d: 1 }) }) }] }, { a: [{ b: { c: { d: 1 } } }] }],
+    ['a list stays one', { a: [1, [2, []], { b: [] }] }, { a: [1, [2, []], { b: [] }] }],
+  ])('%s', (_name, session, expected) => {
+    expect(msgpack.decode(encodeSession(session))).toEqual(expected)
+  })
+
+  it.each([
+    ['too long', { a: 'x'.repeat(MAX_SESSION_BYTES) }],
+    ['no plain object', [] as never],
+    ['an int that is too long', { a: 2n ** 64n }],
+  ])('refuses %s', (_name, session) => {
+    expect(() => encodeSession(session)).toThrow(expect.objectContaining({ code: 'BAD_SESSION' }))
+  })
+})
 
 describe('mergeSessions', () => {
   it.each([

@@ -24,7 +24,8 @@ abstract class RegisterClient {
 
   constructor(options: RegisterClientOptions, firstLine: RegisterMessage) {
     this.log = options.log ?? silentLog
-    if (options.registerAddresses.length === 0) throw new TypeError('no register address was given')
+    if (options.registerAddresses.length === 0)
+      throw new GatewayWorkerError('BAD_REGISTER_ADDRESS', 'no register address was given')
     const line = encodeLine({ ...firstLine, secret_key: options.secretKey ?? '' })
     this.#connections = options.registerAddresses.map(
       (address) =>
@@ -41,6 +42,11 @@ abstract class RegisterClient {
 
   /** A register has said something. */
   protected abstract onMessage(register: string, message: RegisterMessage): void
+
+  /** The registers that can be heard now. */
+  protected get connected(): string[] {
+    return this.#connections.filter(({ isConnected }) => isConnected).map(({ address }) => address)
+  }
 
   /** Ends the connections; a gateway is offline from then on. */
   close(): void {
@@ -69,6 +75,14 @@ export class RegisterWatcher extends RegisterClient {
     this.#onAddresses = onAddresses
   }
 
+  /** Whether a register that can be heard now knows a gateway; undefined if none can be heard. */
+  knows(address: string): boolean | undefined {
+    const registers = this.connected
+    return registers.length === 0
+      ? undefined
+      : registers.some((register) => this.#lists.get(register)?.includes(address))
+  }
+
   protected override onMessage(register: string, message: RegisterMessage): void {
     if (message.event !== 'broadcast_addresses') return
     // PHP encodes a list with gaps as a map
@@ -89,9 +103,11 @@ export function parseRegisterAddress(address: string): { host: string; port: num
 }
 
 class RegisterConnection {
+  readonly address: string
+  /** Whether it has said something since it was reached last. */
+  isConnected = false
   /** Why the register is away; undefined while it is there. */
   problem: string | undefined
-  readonly #address: string
   readonly #firstLine: string
   readonly #log: Log
   readonly #onMessage: (message: RegisterMessage) => void
@@ -109,7 +125,7 @@ class RegisterConnection {
     persistent: boolean,
     onMessage: (message: RegisterMessage) => void,
   ) {
-    this.#address = address
+    this.address = address
     this.#firstLine = firstLine
     this.#log = log
     this.#onMessage = onMessage
@@ -124,7 +140,7 @@ class RegisterConnection {
   }
 
   #connect(): void {
-    const socket = connect({ ...parseRegisterAddress(this.#address), keepAlive: true, noDelay: true })
+    const socket = connect({ ...parseRegisterAddress(this.address), keepAlive: true, noDelay: true })
     if (!this.#persistent) socket.unref()
     this.#socket = socket
     const parser = new LineParser()
@@ -138,11 +154,12 @@ class RegisterConnection {
       isAccepted = setTimeout(() => {
         reason = 'it ended the connection'
         this.problem = undefined
-        if (this.#isReported) this.#log.info({ register: this.#address }, 'the register is back')
+        if (this.#isReported) this.#log.info({ register: this.address }, 'the register is back')
         this.#isReported = false
       }, RETRY_MS / 2).unref()
     })
     socket.on('data', (chunk) => {
+      this.isConnected = true
       try {
         parser.push(chunk, this.#onMessage)
       } catch (error) {
@@ -153,6 +170,7 @@ class RegisterConnection {
       reason = error.message
     })
     socket.on('close', () => {
+      this.isConnected = false
       clearInterval(ping)
       clearTimeout(isAccepted)
       this.#onClose(reason)
@@ -161,14 +179,14 @@ class RegisterConnection {
 
   #onClose(reason: string): void {
     if (this.#isClosed) return
-    this.problem = `${this.#address}: ${reason}`
+    this.problem = `${this.address}: ${reason}`
     if (this.#startRetries > 0) {
       this.#startRetries -= 1
       this.#connectAfter(START_RETRY_MS)
       return
     }
     // Said once per absence, not once a second.
-    if (!this.#isReported) this.#log.warn({ register: this.#address }, `the register is away: ${reason}`)
+    if (!this.#isReported) this.#log.warn({ register: this.address }, `the register is away: ${reason}`)
     this.#isReported = true
     this.#connectAfter(RETRY_MS)
   }

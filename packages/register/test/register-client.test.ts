@@ -112,6 +112,29 @@ describe('a watcher', () => {
     await until('10.0.0.1:2900', '10.0.0.3:2900', '10.0.0.4:2900')
   })
 
+  it('knows who is online as long as a register can be heard, and nothing when none can', async () => {
+    const registers = [await startRegister(), await startRegister()]
+    const [first, second] = registers.map(({ address }) => address) as [string, string]
+    const log = keptLog()
+    const { until, watcher } = watch([first, second], { log })
+    expect(watcher.knows('10.0.0.1:2900')).toBeUndefined()
+    announce('10.0.0.1:2900', [first])
+    announce('10.0.0.2:2900', [second])
+    await until('10.0.0.1:2900', '10.0.0.2:2900')
+    const known = () => ['10.0.0.1:2900', '10.0.0.2:2900', '10.0.0.3:2900'].map((address) => watcher.knows(address))
+    expect(known()).toEqual([true, true, false])
+    await registers[0]!.server.stop()
+    await vi.waitUntil(() => log.lines.length === 1)
+    // Its list is kept, but it is no word of now.
+    expect(known()).toEqual([false, true, false])
+    await registers[1]!.server.stop()
+    await vi.waitUntil(() => log.lines.length === 2)
+    expect(known()).toEqual([undefined, undefined, undefined])
+    await startRegister({ port: registers[1]!.port })
+    await vi.waitUntil(() => watcher.knows('10.0.0.2:2900') === true, { timeout: 5_000 })
+    expect(known()).toEqual([false, true, false])
+  })
+
   it('takes a map for a list, as PHP encodes a list with gaps, and skips what is no address', async () => {
     const { address, nextPeer } = await barePort()
     const connected = nextPeer()
@@ -211,6 +234,6 @@ describe('a register address', () => {
   })
 
   it('must be there', () => {
-    expect(() => watch([])).toThrow(TypeError)
+    expect(() => watch([])).toThrow(expect.objectContaining({ code: 'BAD_REGISTER_ADDRESS' }))
   })
 })

@@ -1,10 +1,11 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { App } from './define-app.ts'
 import { explainFailure } from './explain-failure.ts'
+import type { LogFile } from './log-file.ts'
 import type { MessageToMaster } from './messages.ts'
-import { type ProcessKind, sendTo } from './supervised-process.ts'
+import { type ProcessKind, sendTo } from './process-run.ts'
 
 const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
 
@@ -13,6 +14,8 @@ export interface AppGroup {
   app: App
   /** How many they are. */
   count: number
+  /** Where their output goes, if not to that of this process. */
+  logFile?: LogFile
   logLevel: string
   name: string
   /** What the options are called where they are not the app's own: `--listen` may be a cluster's `--register-address`. */
@@ -21,23 +24,42 @@ export interface AppGroup {
 }
 
 /** Processes that run an app. Its options travel by IPC, since command lines and environments are for everyone to read. */
-export function createAppKind({ app, count, logLevel, name, optionNames = {}, options }: AppGroup): ProcessKind {
+export function createAppKind({
+  app,
+  count,
+  logFile,
+  logLevel,
+  name,
+  optionNames = {},
+  options,
+}: AppGroup): ProcessKind {
   return {
+    canAnswer: true,
     explain(failure, index) {
       const ports = app.ports?.(options, index) ?? []
       const explanation = explainFailure(failure, ports)
       return explanation?.replace(/--[a-z-]+/g, (option) => optionNames[option] ?? option)
     },
     fork() {
-      const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as ['ignore', 'inherit', 'inherit', 'ipc']
-      // Cluster's children share every port they listen on, with those of other groups too, and get each connection by way of the
-      // master: only for a group that wants it.
-      if (app.sharedListen === undefined || count === 1) return fork(childFile, { stdio })
-      cluster.setupPrimary({ args: [], exec: childFile, stdio })
-      return cluster.fork().process
+      if (logFile === undefined) return forkChild(['ignore', 'inherit', 'inherit', 'ipc'])
+      // By way of this process, which alone knows when the file is another one.
+      const child = forkChild(['ignore', 'pipe', 'pipe', 'ipc'])
+      logFile.collect(child.stdout!)
+      logFile.collect(child.stderr!)
+      return child
     },
     interpret: (message) => message as MessageToMaster,
-    requestStop: (child) => sendTo(child, { type: 'stop' }),
+    requestStop(child, timeoutMs) {
+      sendTo(child, { type: 'stop', timeoutMs: timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs })
+    },
     startMessage: (index) => ({ index, logLevel, module: app.module, name, options, type: 'start' }),
+  }
+
+  function forkChild(stdio: Exclude<StdioOptions, string>): ChildProcess {
+    // Cluster's children share every port they listen on, with those of other groups too, and get each connection by way of the
+    // master: only for a group that wants it.
+    if (app.sharedListen === undefined || count === 1) return fork(childFile, { stdio })
+    cluster.setupPrimary({ args: [], exec: childFile, stdio })
+    return cluster.fork().process
   }
 }

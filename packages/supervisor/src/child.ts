@@ -2,22 +2,41 @@
 import cluster from 'node:cluster'
 import type { Logger } from 'pino'
 import { createLog, logIsForPeople } from './create-log.ts'
-import type { App, AppContext, RunningApp } from './define-app.ts'
-import { describeFailure, type MessageToChild, type MessageToMaster, type StartMessage } from './messages.ts'
+import type { App, AppContext, ConnectionsQuery, RunningApp } from './define-app.ts'
+import { LoopLag } from './loop-lag.ts'
+import {
+  type AskMessage,
+  describeFailure,
+  type MessageToChild,
+  type MessageToMaster,
+  type StartMessage,
+} from './messages.ts'
 import { ModuleLoader } from './module-loader.ts'
+import { exitProcess } from './terminal.ts'
 import { FileWatcher } from './watch-files.ts'
 
-/** Without a master nobody ends a stop that hangs. */
-const ORPHAN_STOP_TIMEOUT_MS = 3000
+/** How long a stop may take that the master did not ask for: it will not end one that hangs. */
+const OWN_STOP_TIMEOUT_MS = 3000
 
 let log: Logger | undefined
+/** From the start on, which is one long delay of no interest. */
+let loopLag: LoopLag | undefined
 let running: RunningApp | undefined
 let stopping = false
 let watcher: FileWatcher | undefined
 
 function onMessage(message: MessageToChild): void {
-  if (message.type === 'start') void start(message)
-  else void stop()
+  switch (message.type) {
+    case 'start':
+      void start(message)
+      break
+    case 'ask':
+      void answer(message)
+      break
+    case 'stop':
+      void stop(message.timeoutMs ?? Number.POSITIVE_INFINITY)
+      break
+  }
 }
 
 async function start({ index, logLevel, module, name, options }: StartMessage): Promise<void> {
@@ -26,9 +45,10 @@ async function start({ index, logLevel, module, name, options }: StartMessage): 
   try {
     const { default: app } = (await import(module)) as { default: App }
     running = await app.start(options, createContext(log, name, index))
+    loopLag = new LoopLag()
     // On a terminal the master's table says it.
     log[logIsForPeople ? 'debug' : 'info']({ listen: running.listen, ...running.details }, 'ready')
-    tellMaster({ type: 'ready', listen: running.listen })
+    tellMaster({ type: 'ready', hasClients: running.connections !== undefined, listen: running.listen })
   } catch (error) {
     onStartFailed(error)
   }
@@ -49,7 +69,7 @@ function createContext(log: Logger, name: string, index: number): AppContext {
 function onStartFailed(error: unknown): void {
   const failure = describeFailure(error)
   if (watcher === undefined) {
-    tellMaster({ type: 'failed', failure }, () => process.exit(1))
+    tellMaster({ type: 'failed', failure }, () => exitProcess(1))
     return
   }
   log?.error({}, `${failure.stack ?? failure.message}\nwaiting for a file to change`)
@@ -58,24 +78,37 @@ function onStartFailed(error: unknown): void {
 
 function onFileChange(file: string): void {
   log?.info({ file }, 'a file changed: starting again')
-  tellMaster({ type: 'restart' }, () => void stop())
+  tellMaster({ type: 'restart' }, () => void stop(OWN_STOP_TIMEOUT_MS))
 }
 
-async function stop(): Promise<void> {
+async function answer({ id, query, question }: AskMessage): Promise<void> {
+  try {
+    const answer =
+      question === 'stats'
+        ? { ...running?.stats?.(), eventLoopLagP99Ms: loopLag?.p99Ms() ?? 0 }
+        : await running?.connections?.(query as ConnectionsQuery)
+    tellMaster({ type: 'answer', answer, id })
+  } catch (error) {
+    log?.error({ err: error, question }, 'the question could not be answered')
+    tellMaster({ type: 'answer', id })
+  }
+}
+
+async function stop(timeoutMs: number): Promise<void> {
   if (stopping) return
   stopping = true
   try {
-    await running?.stop()
-    process.exit(0)
+    await running?.stop(timeoutMs)
+    exitProcess(0)
   } catch (error) {
     log?.error({ err: error }, 'the stop failed')
-    process.exit(1)
+    exitProcess(1)
   }
 }
 
 function onMasterGone(): void {
-  setTimeout(() => process.exit(1), ORPHAN_STOP_TIMEOUT_MS)
-  void stop()
+  setTimeout(() => exitProcess(1), OWN_STOP_TIMEOUT_MS)
+  void stop(OWN_STOP_TIMEOUT_MS)
 }
 
 function onUncaughtException(error: unknown): void {
@@ -84,7 +117,7 @@ function onUncaughtException(error: unknown): void {
     return
   }
   log?.fatal({ err: error }, 'uncaught exception')
-  process.exit(1)
+  exitProcess(1)
 }
 
 function tellMaster(message: MessageToMaster, onSent: () => void = () => {}): void {
@@ -96,8 +129,13 @@ process.on('uncaughtException', onUncaughtException)
 // Ctrl-C reaches the whole terminal group, and SIGTERM the whole service under systemd; the master says who stops when.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {
-  if (!process.connected) void stop()
+  if (!process.connected) void stop(OWN_STOP_TIMEOUT_MS)
 })
+// A terminal that goes away tells them all, and to a master it may mean something else.
+process.on('SIGHUP', () => {})
+// What is written when the master, who reads it, is gone.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
 process.on('disconnect', onMasterGone)
 // node:cluster would exit at once when the master is gone, with no time to stop.
 cluster.worker?.on('disconnect', () => {

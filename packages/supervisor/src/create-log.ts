@@ -4,16 +4,17 @@ import { type DestinationStream, type Logger, type LoggerOptions, pino, stdTimeF
 export const logIsForPeople = process.stdout.isTTY === true
 
 /**
- * The log of this process on its standard output: pretty on a terminal, one JSON object a line otherwise. Each line is to have
- * a `process` and, but for the master's, an `index`: who writes takes a child logger that adds them.
+ * The log of this process on its standard output: pretty on a terminal, one JSON object a line otherwise, and always in a file. Each
+ * line is to have a `process` and, but for the master's, an `index`: who writes takes a child logger that adds them.
  */
-export async function createLog(level: string): Promise<Logger> {
+export async function createLog(level: string, file?: DestinationStream): Promise<Logger> {
   const options: LoggerOptions = {
     base: { pid: process.pid },
     formatters: { level: (label) => ({ level: label }) },
     level,
     timestamp: stdTimeFunctions.isoTime,
   }
+  if (file !== undefined) return pino(options, file)
   return pino(options, logIsForPeople ? await createPrettyStream() : pino.destination({ fd: 1, sync: true }))
 }
 

@@ -5,8 +5,12 @@ type DefaultValue = boolean | number | string | readonly string[]
 
 /** One option of an app: `default` is written as a user would write it, undefined for an option that may stay unset. */
 export interface Option<T = unknown> {
+  /** One letter for its flag. */
+  alias?: string
   default?: DefaultValue
   describe: string
+  /** Whether it is read from the command line only: what is for one call is not for the environment or a file. */
+  flagOnly?: boolean
   /** Whether a start without it is refused. */
   required?: boolean
   type: OptionType<T>
@@ -46,14 +50,69 @@ export interface AppContext {
   restartOnChange(): void
 }
 
+/** What a process says of itself for `status`; it leaves out what it has none of. */
+export interface ProcessStats {
+  /** Bytes that wait to be sent, to whomever. */
+  bufferedBytes?: number
+  /** Connections that are open now: clients of a gateway, links of a worker or register. */
+  connections?: number
+  /** Clients that are not read at the moment, because their worker takes no more. */
+  pausedClients?: number
+  /** Messages that came in since its start: from clients to a gateway, events to a worker. */
+  requests?: number
+  /** Messages that went out since its start: to clients from a gateway, commands from a worker. */
+  sends?: number
+  /** Clients that read too slowly since its start, each counted once for every time its output went beyond the bound. */
+  slowClients?: number
+}
+
+/** Which connections are asked for: those that fit all that is given, from `offset` on, at most `limit` (0: only the total). */
+export interface ConnectionsQuery {
+  group?: string
+  /** The client's address without its port. */
+  ip?: string
+  limit: number
+  offset: number
+  uid?: string
+}
+
+/** One client's connection, for `connections`. */
+export interface ConnectionRow {
+  /** `IP:PORT` of the client, `[IP]:PORT` for IPv6. */
+  address: string
+  bytesIn: number
+  bytesOut: number
+  clientId: string
+  /** `HOST:PORT` of the gateway's LAN port. */
+  gateway: string
+  /** How many groups it is in. */
+  groups: number
+  /** Since the client's last message. */
+  idleMs: number
+  /** Absent when it is bound to none. */
+  uid?: string
+  /** Name and address of the worker that serves it; absent when none does. */
+  worker?: string
+}
+
+/** Some of the connections that fit a query, and how many fit in all. */
+export interface ConnectionsPage {
+  rows: ConnectionRow[]
+  total: number
+}
+
 /** An app that has started. */
 export interface RunningApp {
+  /** The clients that are connected to this process, always in the same order; without it the app has no clients. */
+  connections?(query: ConnectionsQuery): ConnectionsPage | Promise<ConnectionsPage>
   /** More for the "ready" line in the log. */
   details?: object
   /** What it listens on, for the table and the "ready" line. */
   listen?: string
-  /** Ends everything it does; the process exits when it resolves. */
-  stop(): Promise<void>
+  /** What it counts, for the table of `status`; asked once a second at most while somebody looks. */
+  stats?(): ProcessStats
+  /** Ends everything it does; the process exits when it resolves, and is killed after `timeoutMs` (Infinity: never). */
+  stop(timeoutMs: number): Promise<void>
 }
 
 /** A kind of process: its options and how it starts. */
@@ -67,6 +126,8 @@ export interface App<Table extends OptionTable = OptionTable> {
   name: string
   /** An option `count`, when there is one, says how many processes a group has. */
   options: Table
+  /** Whether a reload replaces its processes, each new one being ready before the old one stops: those that run users' code. */
+  reloadable?: boolean
   /** The ports that a process is going to listen on. */
   ports?(options: OptionValues<Table>, index: number): ListenOption[]
   /** `host:port` that all processes of a group accept connections on together; without it none of its ports is shared. */

@@ -1,18 +1,27 @@
 export { type Address, formatAddress, parseAddress } from './address.ts'
+export type { AppMember, ClusterMember, ScriptMember } from './cluster-members.ts'
 export type { Program } from './command-line.ts'
+export type { ClusterDefinition, ClusterProgram } from './commands/cluster-program.ts'
+export { runFolderOf } from './control/run-folder.ts'
 export {
   type App,
   type AppContext,
+  type ConnectionRow,
+  type ConnectionsPage,
+  type ConnectionsQuery,
   defineApp,
   type ListenOption,
   type Option,
   type OptionTable,
   type OptionValues,
+  type ProcessStats,
   type RunningApp,
 } from './define-app.ts'
 export type { OptionType } from './option-types.ts'
 export * as optionTypes from './option-types.ts'
-export { optionsFrom } from './read-options.ts'
-export { type AppMember, type ClusterSettings, runCluster, type ScriptMember } from './run-cluster.ts'
+export { optionsFrom, optionsFromConfig } from './read-options.ts'
+export { runCli } from './run-cli.ts'
+export { type ClusterSettings, runCluster } from './run-cluster.ts'
 export { runIfMain, runMain } from './run-main.ts'
 export { UsageError } from './usage-error.ts'
+export { type BlockReport, startWatchdog, type WatchdogOptions } from './watchdog.ts'

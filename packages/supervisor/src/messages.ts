@@ -1,3 +1,5 @@
+import type { ConnectionsPage, ConnectionsQuery, ProcessStats } from './define-app.ts'
+
 /** What the master tells a child that has said hello: what to be. */
 export interface StartMessage {
   type: 'start'
@@ -9,8 +11,27 @@ export interface StartMessage {
   options: Record<string, unknown>
 }
 
-/** What the master tells a child. */
-export type MessageToChild = StartMessage | { type: 'stop' }
+/** What a master can ask a child that is ready, and what it gets for an answer. */
+export interface Questions {
+  connections: { answer: ConnectionsPage; query: ConnectionsQuery }
+  stats: { answer: ChildStats; query: undefined }
+}
+
+/** What a child says of itself: what its app counts, and how late its event loop was. */
+interface ChildStats extends ProcessStats {
+  eventLoopLagP99Ms: number
+}
+
+/** A question; `id` is in the answer to it. */
+export interface AskMessage<Q extends keyof Questions = keyof Questions> {
+  type: 'ask'
+  id: number
+  query: Questions[Q]['query']
+  question: Q
+}
+
+/** What the master tells a child; one that is to stop is killed after `timeoutMs`, or never if there is none. */
+export type MessageToChild = AskMessage | StartMessage | { type: 'stop'; timeoutMs?: number }
 
 /** Why a process did not start: what is left of an error between processes. */
 export interface StartFailure {
@@ -26,13 +47,16 @@ export interface StartFailure {
 export type MessageToMaster =
   /** It is up and wants to know what to be. */
   | { type: 'hello' }
-  | { type: 'ready'; listen?: string }
+  /** `hasClients`: whether it can be asked for connections. */
+  | { type: 'ready'; hasClients: boolean; listen?: string }
   /** It did not start, and is about to end. */
   | { type: 'failed'; failure: StartFailure }
   /** It did not start, has logged why, and tries again when a file changes. */
   | { type: 'waiting' }
   /** A file changed: it is about to end, and another is to take its place at once. */
   | { type: 'restart' }
+  /** What it was asked; no `answer` when it failed, which it has logged. */
+  | { type: 'answer'; answer?: unknown; id: number }
 
 /** Puts an error into a form that travels between processes. */
 export function describeFailure(error: unknown): StartFailure {

@@ -91,12 +91,18 @@ export const websocketUrl: OptionType<Address> = {
 export const file: OptionType<string> = {
   hint: 'FILE',
   parse(raw, baseDir) {
-    const path = resolve(baseDir, text.parse(raw, baseDir))
-    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
-      throw new UsageError(`must name a file that exists, not ${path}`)
+    const absolute = path.parse(raw, baseDir)
+    if (!statSync(absolute, { throwIfNoEntry: false })?.isFile()) {
+      throw new UsageError(`must name a file that exists, not ${absolute}`)
     }
-    return path
+    return absolute
   },
+}
+
+/** A file or folder that may not exist yet, as its absolute path. */
+export const path: OptionType<string> = {
+  hint: 'PATH',
+  parse: (raw, baseDir) => resolve(baseDir, text.parse(raw, baseDir)),
 }
 
 /** Several values: a repeated flag, an array in a config file, comma-separated in the environment. */

@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { styleText } from 'node:util'
 import type { GroupSummary } from './process-group.ts'
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+import { version } from './version.ts'
 
 /** The table that a terminal shows when all groups are ready. */
 export function formatProcessTable(groups: readonly GroupSummary[]): string {

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { dirname, extname } from 'node:path'
+import { dirname } from 'node:path'
 import { type Program, parseCommandLine } from './command-line.ts'
+import { type ConfigPlace, isObject, optionsGivenInConfig, readConfigFile } from './config-file.ts'
 import type { OptionTable, OptionValues } from './define-app.ts'
-import { ModuleLoader } from './module-loader.ts'
+import { type GivenOption, parseGivenOption, parseGivenOptions } from './given-option.ts'
 import { file, oneOf } from './option-types.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -24,11 +24,11 @@ export interface OptionSources {
   env: Record<string, string | undefined>
 }
 
-/** A value as it was given, and what to call the place in an error. */
-interface GivenOption {
-  baseDir: string
-  origin: string
-  raw: unknown
+/** A program's options as they were read; `sections` are the parts of the config file that are no options. */
+export interface ReadOptions<Table extends OptionTable> {
+  common: CommonOptions
+  sections: Record<string, unknown>
+  values: OptionValues<Table>
 }
 
 /**
@@ -37,30 +37,38 @@ interface GivenOption {
  */
 export async function readOptions<Table extends OptionTable>(
   program: Program & { options: Table },
-  { args, env }: OptionSources,
-): Promise<{ help: string } | { common: CommonOptions; values: OptionValues<Table> }> {
+  sources: OptionSources,
+): Promise<{ help: string } | ReadOptions<Table>> {
   const table: OptionTable = { ...program.options, ...commonOptions }
-  const commandLine = await parseCommandLine({ ...program, options: table }, args)
-  if ('help' in commandLine) return commandLine
+  const read = await readGivenFlags({ ...program, options: table }, sources)
+  if ('help' in read) return read
 
-  const given = new Map<string, GivenOption>()
-  // npm runs a script in the package's folder, and says in which one the user was.
-  const baseDir = (env.npm_lifecycle_event === program.command ? env.INIT_CWD : undefined) ?? process.cwd()
-  // GW_* variables of other programs are normal: one environment file may serve several kinds of process.
-  for (const name of Object.keys(table)) {
-    const variable = `GW_${name.replaceAll('-', '_').toUpperCase()}`
-    const raw = env[variable]
-    if (raw !== undefined) given.set(name, { baseDir, origin: variable, raw })
-  }
-  for (const [name, raw] of commandLine.flags) given.set(name, { baseDir, origin: `--${name}`, raw })
-
+  const { given } = read
+  const sections: Record<string, unknown> = {}
   const config = given.get('config')
   if (config !== undefined) {
-    const configFile = parseGiven(file.parse, config)
-    for (const [name, option] of await readConfigFile(configFile, table)) if (!given.has(name)) given.set(name, option)
+    const path = parseGivenOption(file.parse, config)
+    const settings = { ...(await readConfigFile(path, program.provide)) }
+    for (const section of program.sections ?? []) {
+      sections[section] = settings[section]
+      delete settings[section]
+    }
+    const place = { baseDir: dirname(path), where: path }
+    for (const [name, option] of optionsGivenInConfig(settings, table, place))
+      if (!given.has(name)) given.set(name, option)
   }
-  const values = parseOptions(table, given) as OptionValues<Table> & CommonOptions
-  return { common: { config: values.config, 'log-level': values['log-level'] }, values }
+  const values = parseGivenOptions(table, given) as OptionValues<Table> & CommonOptions
+  return { common: { config: values.config, 'log-level': values['log-level'] }, sections, values }
+}
+
+/** Reads the options of a program that has no config file, from flags and environment, and no others than those of its table. */
+export async function readFlags<Table extends OptionTable>(
+  program: Program & { options: Table },
+  sources: OptionSources,
+): Promise<{ help: string } | { values: OptionValues<Table> }> {
+  const read = await readGivenFlags(program, sources)
+  if ('help' in read) return read
+  return { values: parseGivenOptions(program.options, read.given) as OptionValues<Table> }
 }
 
 /** The values of an option table from values written as in a config file, kebab-case, with the defaults for the rest. */
@@ -73,50 +81,50 @@ export function optionsFrom<Table extends OptionTable>(
     if (!(name in table)) throw new UsageError(`unknown option "${name}"`)
     if (raw !== undefined) given.set(name, { baseDir: process.cwd(), origin: `--${name}`, raw })
   }
-  return parseOptions(table, given) as OptionValues<Table>
+  return parseGivenOptions(table, given) as OptionValues<Table>
 }
 
-function parseOptions(table: OptionTable, given: ReadonlyMap<string, GivenOption>): Record<string, unknown> {
-  const values: Record<string, unknown> = {}
-  for (const [name, option] of Object.entries(table)) {
-    const source = given.get(name)
-    if (source !== undefined) values[name] = parseGiven(option.type.parse, source)
-    else if (option.default !== undefined) values[name] = option.type.parse(option.default, process.cwd())
-    else if (option.required) throw new UsageError(`--${name} is missing; see --help`)
+/**
+ * The values of an option table from an object within a config file; what that leaves out comes from `shared`, values that were
+ * parsed before, and then from the defaults. A mistake is a UsageError that names the key and the place.
+ */
+export function optionsFromConfig<Table extends OptionTable>(
+  table: Table,
+  settings: unknown,
+  place: ConfigPlace,
+  shared: Readonly<Record<string, unknown>> = {},
+): OptionValues<Table> {
+  if (!isObject(settings)) throw new UsageError(`${place.where} must be an object of options`)
+  const given = optionsGivenInConfig(settings, table, place)
+  const camelCase = (name: string) => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  const values = parseGivenOptions(table, given, (name) => `"${camelCase(name)}" is missing in ${place.where}`)
+  for (const [name, value] of Object.entries(shared)) {
+    if (name in table && !given.has(name) && value !== undefined) values[name] = value
   }
-  return values
+  return values as OptionValues<Table>
 }
 
-function parseGiven<T>(parse: (raw: unknown, baseDir: string) => T, { baseDir, origin, raw }: GivenOption): T {
-  try {
-    return parse(raw, baseDir)
-  } catch (error) {
-    throw error instanceof UsageError ? new UsageError(`${origin} ${error.message}`) : error
-  }
+/** In which folder the user was: npm runs a script in the package's. */
+export function userDirectory(npmScript: string, env: OptionSources['env']): string {
+  return (env.npm_lifecycle_event === npmScript ? env.INIT_CWD : undefined) ?? process.cwd()
 }
 
-async function readConfigFile(path: string, table: OptionTable): Promise<Map<string, GivenOption>> {
-  const config = extname(path) === '.json' ? await readJson(path) : defaultExport(await new ModuleLoader().load(path))
-  if (typeof config !== 'object' || config === null || Array.isArray(config))
-    throw new UsageError(`${path} must hold an object of options`)
+async function readGivenFlags(
+  program: Program,
+  { args, env }: OptionSources,
+): Promise<{ help: string } | { given: Map<string, GivenOption> }> {
+  const commandLine = await parseCommandLine(program, args)
+  if ('help' in commandLine) return commandLine
+
   const given = new Map<string, GivenOption>()
-  for (const [key, raw] of Object.entries(config)) {
-    const name = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-    if (!(name in table) || name === 'config') throw new UsageError(`unknown option "${key}" in ${path}`)
-    given.set(name, { baseDir: dirname(path), origin: `"${key}" in ${path}`, raw })
+  const baseDir = userDirectory(program.npmScript ?? program.command, env)
+  if (program.configFile !== undefined) given.set('config', { baseDir, origin: '--config', raw: program.configFile })
+  // GW_* variables of other programs are normal: one environment file may serve several kinds of process.
+  for (const [name, { flagOnly }] of Object.entries(program.options)) {
+    const variable = `GW_${name.replaceAll('-', '_').toUpperCase()}`
+    const raw = env[variable]
+    if (raw !== undefined && !flagOnly) given.set(name, { baseDir, origin: variable, raw })
   }
-  return given
-}
-
-async function readJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`${path} cannot be read as JSON: ${(error as Error).message}`)
-  }
-}
-
-/** An ES module's default export, or what a CommonJS module exports. */
-function defaultExport(module: unknown): unknown {
-  return typeof module === 'object' && module !== null && 'default' in module ? module.default : module
+  for (const [name, raw] of commandLine.flags) given.set(name, { baseDir, origin: `--${name}`, raw })
+  return { given }
 }

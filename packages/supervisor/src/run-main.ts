@@ -1,13 +1,14 @@
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { AppMember } from './cluster-members.ts'
 import type { Program } from './command-line.ts'
 import type { App, OptionTable, OptionValues } from './define-app.ts'
 import { type CommonOptions, readOptions } from './read-options.ts'
-import { type AppMember, runCluster } from './run-cluster.ts'
+import { runCluster } from './run-cluster.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The exit code of a program whose options are wrong. */
-const USAGE_EXIT_CODE = 2
+export const USAGE_EXIT_CODE = 2
 
 /**
  * Reads a program's options from flags, environment and config file and runs it with them; --help shows them and ends. A

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Logger } from 'pino'
-import type { ProcessKind } from './supervised-process.ts'
+import type { ProcessKind } from './process-run.ts'
 
 /** What a process is that runs a plain Node program. */
 export interface ScriptGroup {
@@ -21,6 +21,7 @@ export function createScriptKind({ args = [], listen, log, script }: ScriptGroup
   let complaints: string[] = []
   let ready = false
   return {
+    canAnswer: false,
     explain: () => complaints.join('\n') || undefined,
     fork() {
       complaints = []
@@ -33,7 +34,7 @@ export function createScriptKind({ args = [], listen, log, script }: ScriptGroup
     interpret(message) {
       if (message !== 'ready') return undefined
       ready = true
-      return { type: 'ready', listen }
+      return { type: 'ready', hasClients: false, listen }
     },
     requestStop: (child) => void child.kill('SIGTERM'),
   }

@@ -10,4 +10,9 @@ export class StartError extends Error {
     this.process = process
     this.stack = stack
   }
+
+  /** All that a user is to see of it. */
+  describe(): string {
+    return `${this.process} #${this.index}: ${this.stack ?? this.message}`
+  }
 }

@@ -1,174 +1,188 @@
-import type { ChildProcess } from 'node:child_process'
 import type { Logger } from 'pino'
-import type { MessageToChild, MessageToMaster, StartFailure, StartMessage } from './messages.ts'
+import type { StartFailure } from './messages.ts'
+import { type ProcessExit, type ProcessKind, ProcessRun } from './process-run.ts'
 import { nextRestartPauseMs } from './restart-pause.ts'
 import { StartError } from './start-error.ts'
 
-/** A start that takes longer than this is mentioned in the log, so that a hang does not go unexplained. */
-const SLOW_START_MS = 10_000
-
-/** How the processes of a group are started, stopped and understood. */
-export interface ProcessKind {
-  /** What a user is told about a failed start, if that is more than the failure's own message. */
-  explain(failure: StartFailure, index: number): string | undefined
-  fork(): ChildProcess
-  /** What a message that a child sent means. */
-  interpret(message: unknown): MessageToMaster | undefined
-  /** Asks a child to end by itself. */
-  requestStop(child: ChildProcess): void
-  /** The answer to a child's hello. */
-  startMessage?(index: number): StartMessage
+/** A process that is to take another's place. */
+export interface Successor {
+  /** Ends it; the other goes on. */
+  abandon(timeoutMs: number): Promise<void>
+  /** Puts it in the place, and resolves when the process that was there has stopped; a StartError when it has ended meanwhile. */
+  takeOver(timeoutMs: number): Promise<void>
 }
 
 /** One place in a group, and the process that fills it: started again, after growing pauses, when it ends unasked. */
 export class SupervisedProcess {
-  /** What the process listens on, once it has said so. */
-  listen: string | undefined
-  readonly #index: number
+  readonly index: number
+  readonly name: string
+  /** How often a process of this place was started again after it had ended unasked. */
+  restarts = 0
   readonly #kind: ProcessKind
+  /** Those that were in this place, and take their time to stop. */
+  readonly #leaving = new Set<ProcessRun>()
   readonly #log: Logger
-  readonly #name: string
-  #child: ChildProcess | undefined
-  #failure: StartFailure | undefined
+  #current: ProcessRun | undefined
   /** Settles the first start; gone when that is over, and from then on the place is never given up. */
   #firstStart: { reject: (error: StartError) => void; resolve: () => void } | undefined
-  #isReady = false
   #pauseMs = 0
-  #restartRequested = false
   #revival: NodeJS.Timeout | undefined
-  #slowStart: NodeJS.Timeout | undefined
-  #startedAt = 0
   #stopping = false
+  #successor: ProcessRun | undefined
 
   constructor(name: string, index: number, kind: ProcessKind, log: Logger) {
-    this.#index = index
+    this.index = index
+    this.name = name
     this.#kind = kind
     this.#log = log.child({ process: name, index })
-    this.#name = name
+  }
+
+  /** The process that fills the place; none while a pause lasts. */
+  get current(): ProcessRun | undefined {
+    return this.#current
+  }
+
+  /** All processes of this place: the one that fills it, its successor to be, those that leave. */
+  get runs(): ProcessRun[] {
+    return [this.#current, this.#successor, ...this.#leaving].filter((run) => run !== undefined)
   }
 
   /** Resolves when the process is ready; rejects with a StartError when it ends before, and does not try again then. */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#firstStart = { reject, resolve }
-      this.#fork()
+      this.#fill()
     })
   }
 
-  /** Asks the process to stop, kills it after the deadline, and resolves when it is gone. */
-  async stop(deadlineMs: number): Promise<void> {
+  /** Asks the process to stop, kills it after the deadline (Infinity: never), and resolves when it is gone. */
+  async stop(timeoutMs: number): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#revival)
-    const child = this.#child
-    if (child === undefined) return
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-    const deadline = setTimeout(() => {
-      this.#log.warn({ killedPid: child.pid }, `did not stop within ${deadlineMs} ms: killed`)
-      child.kill('SIGKILL')
-    }, deadlineMs)
-    this.#kind.requestStop(child)
-    await gone
-    clearTimeout(deadline)
+    await Promise.all(this.runs.map((run) => run.stop(timeoutMs)))
   }
 
   /** Ends the process at once. */
   kill(): void {
     this.#stopping = true
     clearTimeout(this.#revival)
-    this.#child?.kill('SIGKILL')
+    for (const run of this.runs) run.kill()
   }
 
-  #fork(): void {
-    this.#failure = undefined
-    this.#isReady = false
-    this.#restartRequested = false
-    this.#startedAt = performance.now()
-    this.#slowStart = setTimeout(() => this.#log.warn({}, 'still starting'), SLOW_START_MS)
-    const child = this.#kind.fork()
-    this.#child = child
-    child.on('message', (message) => this.#onMessage(child, message))
-    child.once('exit', (code, signal) => this.#onExit(code, signal))
-    child.on('error', (error) => {
-      this.#failure = { message: error.message }
-      // A process that could not even be created has no exit.
-      if (child.pid === undefined) child.emit('exit', null, null)
-    })
-  }
-
-  #onMessage(child: ChildProcess, raw: unknown): void {
-    const message = this.#kind.interpret(raw)
-    switch (message?.type) {
-      case 'hello':
-        // A stop that was asked for before the child could hear is repeated.
-        if (this.#stopping) this.#kind.requestStop(child)
-        else if (this.#kind.startMessage) sendTo(child, this.#kind.startMessage(this.#index))
-        break
-      case 'ready':
-        this.#onReady(message.listen)
-        break
-      case 'failed':
-        this.#failure = message.failure
-        break
-      case 'restart':
-        this.#restartRequested = true
-        break
-      case 'waiting':
-        // For a change that may never come: this is no slow start.
-        clearTimeout(this.#slowStart)
-        break
+  /**
+   * Starts another process beside the one that fills the place, which does not notice; resolves when it is ready. A StartError
+   * when it ends before, or is not ready within the deadline.
+   */
+  async startSuccessor(deadlineMs: number): Promise<Successor> {
+    if (this.#stopping) throw this.#startError({ message: 'is about to stop' })
+    const run = new ProcessRun(this.#kind, this.index, this.#log)
+    this.#successor = run
+    let tookTooLong = false
+    const deadline = setTimeout(() => {
+      tookTooLong = true
+      run.kill()
+    }, deadlineMs)
+    const isReady = await run.ready
+    clearTimeout(deadline)
+    if (!isReady) {
+      this.#successor = undefined
+      if (tookTooLong) throw this.#startError({ message: `was not ready within ${deadlineMs / 1000} s` })
+      throw this.#endedTooSoon(await run.exited, 'before it was ready')
+    }
+    return {
+      abandon: async (timeoutMs) => {
+        this.#successor = undefined
+        await this.#dismiss(run, timeoutMs)
+      },
+      takeOver: async (timeoutMs) => {
+        this.#successor = undefined
+        if (run.hasExited) throw this.#endedTooSoon(await run.exited, 'as soon as it was ready')
+        await this.#takeOver(run, timeoutMs)
+      },
     }
   }
 
-  #onReady(listen: string | undefined): void {
-    clearTimeout(this.#slowStart)
-    this.#isReady = true
-    this.listen = listen
-    if (this.#firstStart === undefined) this.#log.info({ startedPid: this.#child?.pid }, 'started again')
+  async #takeOver(run: ProcessRun, timeoutMs: number): Promise<void> {
+    const former = this.#current
+    // The former one may have died meanwhile, and be due to be started again.
+    clearTimeout(this.#revival)
+    this.#current = run
+    this.#pauseMs = 0
+    void this.#watchEnd(run, true)
+    this.#log.info({ formerPid: former?.pid, startedPid: run.pid }, 'replaced')
+    if (former !== undefined) await this.#dismiss(former, timeoutMs)
+  }
+
+  async #dismiss(run: ProcessRun, timeoutMs: number): Promise<void> {
+    this.#leaving.add(run)
+    await run.stop(timeoutMs)
+    this.#leaving.delete(run)
+  }
+
+  #fill(): void {
+    this.#current = new ProcessRun(this.#kind, this.index, this.#log)
+    void this.#watch(this.#current)
+  }
+
+  async #watch(run: ProcessRun): Promise<void> {
+    const isReady = await run.ready
+    if (isReady && run === this.#current) this.#onReady(run)
+    await this.#watchEnd(run, isReady)
+  }
+
+  async #watchEnd(run: ProcessRun, wasReady: boolean): Promise<void> {
+    const exit = await run.exited
+    // One that was replaced, or has yet to take the place, is no business of the place.
+    if (run === this.#current) this.#onExit(run, exit, wasReady)
+  }
+
+  #onReady(run: ProcessRun): void {
+    if (this.#firstStart === undefined) this.#log.info({ startedPid: run.pid }, 'started again')
     this.#firstStart?.resolve()
     this.#firstStart = undefined
   }
 
-  #onExit(code: number | null, signal: NodeJS.Signals | null): void {
-    clearTimeout(this.#slowStart)
-    const exitedPid = this.#child?.pid
-    this.#child = undefined
+  #onExit(run: ProcessRun, exit: ProcessExit, wasReady: boolean): void {
+    this.#current = undefined
     if (this.#stopping) return
-    if (this.#restartRequested) {
-      this.#fork()
+    if (exit.restartRequested) {
+      this.#fill()
       return
     }
-
-    const uptimeMs = Math.round(performance.now() - this.#startedAt)
-    const how = `ended with ${signal === null ? `code ${code}` : `signal ${signal}`}`
     if (this.#firstStart !== undefined) {
-      this.#giveUp(this.#failure ?? { message: `${how} before it was ready` })
+      this.#stopping = true
+      this.#firstStart.reject(this.#endedTooSoon(exit, 'before it was ready'))
       return
     }
 
+    const { code, signal, uptimeMs } = exit
     this.#pauseMs = nextRestartPauseMs(this.#pauseMs, uptimeMs)
-    const failure = this.#failure && this.#explain(this.#failure)
+    const failure = exit.failure && this.#explain(exit.failure)
     const why = failure === undefined ? '' : ` (${failure.message})`
     this.#log.error(
-      { code, exitedPid, pauseMs: this.#pauseMs, signal, stack: failure?.stack, uptimeMs },
-      `${how} ${this.#isReady ? `after ${uptimeMs} ms` : 'before it was ready'}${why}; starts again in ${this.#pauseMs} ms`,
+      { code, exitedPid: run.pid, pauseMs: this.#pauseMs, signal, stack: failure?.stack, uptimeMs },
+      `${describeExit(exit)} ${wasReady ? `after ${uptimeMs} ms` : 'before it was ready'}${why}; starts again in ${this.#pauseMs} ms`,
     )
-    this.#revival = setTimeout(() => this.#fork(), this.#pauseMs)
+    this.restarts += 1
+    this.#revival = setTimeout(() => this.#fill(), this.#pauseMs)
   }
 
-  #giveUp(failure: StartFailure): void {
-    this.#stopping = true
+  #endedTooSoon(exit: ProcessExit, when: string): StartError {
+    return this.#startError(exit.failure ?? { message: `${describeExit(exit)} ${when}` })
+  }
+
+  #startError(failure: StartFailure): StartError {
     const { message, stack } = this.#explain(failure)
-    this.#firstStart?.reject(new StartError(this.#name, this.#index, message, stack))
+    return new StartError(this.name, this.index, message, stack)
   }
 
   /** A failure that could be explained needs no stack. */
   #explain(failure: StartFailure): StartFailure {
-    const message = this.#kind.explain(failure, this.#index)
+    const message = this.#kind.explain(failure, this.index)
     return message === undefined ? failure : { message }
   }
 }
 
-/** Sends a message to a child that may be gone already, which its exit tells. */
-export function sendTo(child: ChildProcess, message: MessageToChild): void {
-  if (child.connected) child.send(message, () => {})
+function describeExit({ code, signal }: ProcessExit): string {
+  return `ended with ${signal === null ? `code ${code}` : `signal ${signal}`}`
 }

@@ -20,7 +20,7 @@ final class WebSocket
     /**
      * Takes the handshake off the buffer: null if more is needed.
      *
-     * @return ?array{get: array, server: array<string, string>, cookie: array} as onWebSocketConnect is told it
+     * @return ?array{get: array, server: array<string, ?string>, cookie: array} as onWebSocketConnect is told it
      * @throws \UnexpectedValueException if it is none
      */
     public static function takeHandshake(string &$buffer): ?array
@@ -47,10 +47,16 @@ final class WebSocket
         if (!isset($server['HTTP_SEC_WEBSOCKET_KEY'])) {
             throw new \UnexpectedValueException('no WebSocket handshake');
         }
-        $server['CONTENT_TYPE'] = $server['HTTP_CONTENT_TYPE'] ?? '';
+        $server['CONTENT_TYPE'] = $server['HTTP_CONTENT_TYPE'] ?? null;
         $server['SERVER_NAME'] = explode(':', $server['HTTP_HOST'] ?? '')[0];
         parse_str($server['QUERY_STRING'], $get);
-        parse_str(strtr($server['HTTP_COOKIE'] ?? '', ['; ' => '&', ';' => '&']), $cookie);
+        $cookie = [];
+        foreach (explode(';', $server['HTTP_COOKIE'] ?? '') as $pair) {
+            [$name, $value] = explode('=', $pair, 2) + [1 => null];
+            if ($value !== null) {
+                $cookie[trim($name)] = $value;
+            }
+        }
         return ['get' => $get, 'server' => $server, 'cookie' => $cookie];
     }
 

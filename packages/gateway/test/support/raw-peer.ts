@@ -24,6 +24,13 @@ export interface KeptFrame {
   id: number
 }
 
+const EVENTS: ReadonlySet<number> = new Set([
+  Command.ON_CLOSE,
+  Command.ON_CONNECT,
+  Command.ON_MESSAGE,
+  Command.ON_WEBSOCKET_CONNECT,
+])
+
 /** The other side of a gateway's link, frame by frame: a worker or backend without any behaviour of its own. */
 export class RawPeer {
   /** Resolves when the link has ended. */
@@ -55,6 +62,16 @@ export class RawPeer {
     return (await this.next(Command.ON_WEBSOCKET_CONNECT)).connectionId
   }
 
+  /** The events of a client up to this number are handled. */
+  acknowledge(connectionId: number, number: number): void {
+    this.link.send(Command.ACKNOWLEDGE, 0, 0, '', acknowledgement([connectionId, number]))
+  }
+
+  /** Resolves when the gateway has told everything that it is going to tell. */
+  async leave(): Promise<void> {
+    await this.ask(Command.LEAVE)
+  }
+
   clientId(connectionId: number): string {
     return encodeClientId(this.#key, connectionId)
   }
@@ -74,7 +91,7 @@ export class RawPeer {
 export function linkPeer(
   gateway: GatewayServer,
   role: Role = { kind: 'client' },
-  { instance = createInstanceId(), secretKey = '' } = {},
+  { acknowledges = false, instance = createInstanceId(), secretKey = '' } = {},
 ): Promise<RawPeer> {
   const [host = '', port] = gateway.lanAddress.split(':')
   return new Promise((resolve, reject) => {
@@ -90,16 +107,40 @@ export function linkPeer(
         })
         const peer = new RawPeer(dialer, link, gatewayKey(gateway.lanAddress), closed)
         resolve(peer)
-        return { onFrame: (frame) => peer.frames.push(keep(frame)), onClose: () => onClose() }
+        const handled = new Map<number, number>()
+        const onFrame = (frame: Frame): void => {
+          const { command, connectionId, id } = frame
+          peer.frames.push(keep(frame))
+          if (command === Command.CLIENT_CONTEXT) handled.set(connectionId, id)
+          if (!acknowledges || !EVENTS.has(command)) return
+          const number = (handled.get(connectionId) ?? 0) + 1
+          handled.set(connectionId, number)
+          peer.acknowledge(connectionId, number)
+        }
+        return { onFrame, onClose: () => onClose() }
       },
     })
     onTestFinished(() => dialer.destroy())
   })
 }
 
-/** Links to a gateway as a worker. */
-export function linkWorker(gateway: GatewayServer, name = 'worker:0', instance?: string): Promise<RawPeer> {
-  return linkPeer(gateway, { kind: 'worker', workerKey: name }, { instance })
+/**
+ * Links to a gateway as a worker: as a new process each time, or as the one that `instance` names. What it is told stays unacknowledged
+ * unless `acknowledges`: then it has handled each event when that has come.
+ */
+export function linkWorker(
+  gateway: GatewayServer,
+  name = 'worker:0',
+  { acknowledges = false, instance = createInstanceId() } = {},
+): Promise<RawPeer> {
+  return linkPeer(gateway, { kind: 'worker', workerKey: name }, { acknowledges, instance })
+}
+
+/** The body of an ACKNOWLEDGE: pairs of a client and the number of its last event that is handled. */
+export function acknowledgement(...pairs: [connectionId: number, number: number][]): Buffer {
+  const body = Buffer.alloc(pairs.length * 8)
+  pairs.flat().forEach((value, at) => void body.writeUInt32BE(value, at * 4))
+  return body
 }
 
 /** A TCP connection to a port of this host; it ends with the test. */

@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+import { type ClusterDefinition, runCli } from '@gatewayworker/supervisor'
+import { defineConfigCluster } from './config-cluster.ts'
+import { demoCluster } from './demo-cluster.ts'
+
+await runCli({
+  command: 'gatewayworker',
+  configNames: ['gatewayworker.config.ts', 'gatewayworker.config.js', 'gatewayworker.config.json'],
+  define: (configFile) =>
+    (configFile === undefined ? demoCluster : defineConfigCluster(configFile)) as ClusterDefinition,
+  describe:
+    'Runs the cluster of gatewayworker.config.ts, .js or .json in the working directory, or of --config FILE; without one, the demo.',
+  npmScript: 'start',
+})

@@ -1,0 +1,1 @@
+export { type ClusterConfig, defineCluster } from './cluster-config.ts'

@@ -1,0 +1,103 @@
+import { isInBackground, startInBackground, tellFailed, tellReady } from '../background.ts'
+import type { Program } from '../command-line.ts'
+import { alreadyRunning } from '../control/already-running.ts'
+import { ControlClient } from '../control/control-client.ts'
+import { RunFolder } from '../control/run-folder.ts'
+import type { OptionTable, OptionValues } from '../define-app.ts'
+import { LogFile } from '../log-file.ts'
+import { flag, path } from '../option-types.ts'
+import { formatProcessTable } from '../process-table.ts'
+import { readOptions } from '../read-options.ts'
+import { runCluster } from '../run-cluster.ts'
+import { UsageError } from '../usage-error.ts'
+import type { Call, ClusterDefinition } from './cluster-program.ts'
+import { findConfig } from './find-config.ts'
+
+const startOptions = {
+  daemon: {
+    alias: 'd',
+    default: false,
+    describe: 'Start in the background, and end when all is ready',
+    flagOnly: true,
+    type: flag,
+  },
+  'log-file': { describe: 'The log of a start in the background, if not in the run folder', type: path },
+  'run-dir': { describe: 'Folder of the control socket and the pid file, for this user alone', type: path },
+} satisfies OptionTable
+
+/** A start about to happen: its options and those of all groups are read. */
+export interface PreparedStart<Table extends OptionTable> {
+  /** Starts the cluster: in the foreground this process is its master until it ends; otherwise resolves when all is ready. */
+  run(): Promise<void>
+  runFolder: RunFolder
+  values: OptionValues<Table>
+}
+
+/** Starts the cluster. */
+export async function start(call: Call): Promise<void> {
+  const prepared = await prepareStart(call, 'start', {})
+  await prepared?.run()
+}
+
+/** Reads the options of a start, and `more` that another command adds to them; undefined when it has shown them for --help. */
+export async function prepareStart<Table extends OptionTable>(
+  call: Call,
+  command: string,
+  more: Table,
+): Promise<PreparedStart<Table> | undefined> {
+  const configFile = findConfig(call)
+  const definition = call.program.define(configFile)
+  const read = await readOptions(describeProgram(call, command, definition, more, configFile), call)
+  if ('help' in read) {
+    process.stdout.write(`${read.help}\n`)
+    return undefined
+  }
+  const { members, openUrl } = definition.load(read)
+  const values = read.values as OptionValues<typeof startOptions> & OptionValues<Table>
+  const runFolder = new RunFolder(values['run-dir'] ?? definition.runFolder)
+  const settings = { logLevel: read.common['log-level'], openUrl, runFolder }
+  const logPath = values['log-file'] ?? runFolder.logFile
+
+  async function run(): Promise<void> {
+    if (isInBackground) {
+      const told = { onReady: tellReady, onStartFailed: tellFailed }
+      await runCluster(members, { ...settings, ...told, logFile: new LogFile(logPath) })
+    } else if (values.daemon) await startDaemon(runFolder, logPath)
+    else await runCluster(members, settings)
+  }
+  return { run, runFolder, values }
+}
+
+function describeProgram(
+  { program }: Call,
+  command: string,
+  { describe, options, provide, sections }: ClusterDefinition,
+  more: OptionTable,
+  configFile: string | undefined,
+): Program {
+  return {
+    command: `${program.command} ${command}`,
+    configFile,
+    describe,
+    npmScript: program.npmScript,
+    options: { ...startOptions, ...more, ...options },
+    provide,
+    sections,
+    usage: `${program.command} ${command} [options]`,
+  }
+}
+
+async function startDaemon(runFolder: RunFolder, logPath: string): Promise<void> {
+  if (process.platform === 'win32')
+    throw new UsageError('Windows has no daemons: start without --daemon, or as a service')
+  runFolder.create()
+  // The master would find out, too, after it has loaded everything.
+  const other = await ControlClient.connect(runFolder.socket)
+  other?.close()
+  if (other !== undefined) throw alreadyRunning(other.pid)
+  const { pid, summary } = await startInBackground(logPath)
+  const hint = summary.openUrl === undefined ? '' : `Open ${summary.openUrl}\n`
+  process.stdout.write(
+    `${formatProcessTable(summary.groups)}\n${hint}Runs in the background, pid ${pid}; the log is ${logPath}\n`,
+  )
+}

@@ -1,0 +1,30 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { OptionTable } from '../define-app.ts'
+import { flag } from '../option-types.ts'
+import type { ClusterStatus } from '../status/cluster-status.ts'
+import { formatStatus } from '../status/format-status.ts'
+import type { Call } from './cluster-program.ts'
+import { connectRunning, readClusterCall } from './connect-cluster.ts'
+import { Screen } from './screen.ts'
+
+const REFRESH_PAUSE_MS = 1000
+
+const options = {
+  json: { default: false, describe: 'Print JSON', flagOnly: true, type: flag },
+  live: { alias: 'd', default: false, describe: 'Refresh every second until Ctrl-C', flagOnly: true, type: flag },
+} satisfies OptionTable
+
+/** Shows a row for each process of the cluster. */
+export async function status(call: Call): Promise<void> {
+  const read = await readClusterCall(call, 'status', 'Shows what each process does.', options)
+  if (read === undefined) return
+  const show = read.values.json ? (status: ClusterStatus) => JSON.stringify(status, null, 2) : formatStatus
+  const screen = new Screen(read.values.live)
+  for (;;) {
+    const client = await connectRunning(read)
+    screen.show(show(await client.request('status', undefined), screen.columns))
+    client.close()
+    if (!read.values.live) return
+    await sleep(REFRESH_PAUSE_MS)
+  }
+}

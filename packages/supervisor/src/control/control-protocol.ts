@@ -1,0 +1,24 @@
+import type { ConnectionsPage, ConnectionsQuery } from '../define-app.ts'
+import type { ClusterStatus } from '../status/cluster-status.ts'
+
+/** What a master can be asked over its control socket, with which parameters, and what it answers. */
+export interface ControlCommands {
+  connections: { parameters: ConnectionsQuery; result: ConnectionsPage & { unanswered: string[] } }
+  reload: { parameters: undefined; result: { replaced: number } }
+  status: { parameters: undefined; result: ClusterStatus }
+  /** The result comes when all is over but the master's own end; `patient` leaves those that drain all the time they need. */
+  stop: { parameters: { patient: boolean }; result: null }
+}
+
+/** The one line that a client sends. */
+export interface ControlRequest<C extends keyof ControlCommands = keyof ControlCommands> {
+  command: C
+  parameters: ControlCommands[C]['parameters']
+}
+
+/** What the master says, a line each: first hello, then progress as it comes, at last the result or an error. */
+export type ControlReply =
+  | { type: 'hello'; pid: number; version: string }
+  | { type: 'progress'; text: string }
+  | { type: 'result'; value: unknown }
+  | { type: 'error'; message: string }

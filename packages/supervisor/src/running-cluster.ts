@@ -1,0 +1,87 @@
+import type { Logger } from 'pino'
+import { claimRunFolder } from './control/claim.ts'
+import { type ControlHandlers, ControlServer } from './control/control-server.ts'
+import type { RunFolder } from './control/run-folder.ts'
+import type { LogFile } from './log-file.ts'
+import type { Master, StopManner } from './master.ts'
+import type { Report } from './reload.ts'
+import { findConnections } from './status/find-connections.ts'
+import { ProcessMonitor } from './status/process-monitor.ts'
+import { exitProcess } from './terminal.ts'
+
+/** What a master can be told while it runs, by signals and over its control socket, and how this process ends. */
+export class RunningCluster {
+  readonly #log: Logger
+  readonly #logFile: LogFile | undefined
+  readonly #master: Master
+  #claimed: RunFolder | undefined
+
+  constructor(master: Master, log: Logger, logFile: LogFile | undefined) {
+    this.#log = log
+    this.#logFile = logFile
+    this.#master = master
+  }
+
+  /** Listens for commands there; a ClusterError when another master does. */
+  async listen(runFolder: RunFolder): Promise<void> {
+    const monitor = new ProcessMonitor(this.#master, this.#logFile?.path)
+    const handlers: ControlHandlers = {
+      connections: (query) => findConnections(this.#master.groups, query),
+      reload: async (_, report) => ({ replaced: await this.reload(report) }),
+      status: () => monitor.status(),
+      stop: async ({ patient }, report) => {
+        await this.stop(patient ? 'patient' : 'graceful', report)
+        return null
+      },
+    }
+    const server = new ControlServer(handlers, (command) => {
+      if (command === 'stop') void this.exit(0)
+    })
+    await claimRunFolder(runFolder, server, this.#log)
+    this.#claimed = runFolder
+  }
+
+  /** See Master.reload; what comes of it is also logged. */
+  async reload(report: Report): Promise<number> {
+    this.#log.info({}, 'reloading')
+    try {
+      const replaced = await this.#master.reload(report)
+      this.#log.info({ replaced }, 'reloaded')
+      return replaced
+    } catch (error) {
+      const { message, stack } = error as Error
+      this.#log.error({ stack }, `the reload is aborted, what was not replaced goes on: ${message}`)
+      throw error
+    }
+  }
+
+  /** Goes on in a new log file, if there is one. */
+  reopenLog(): void {
+    try {
+      this.#logFile?.reopen()
+    } catch (error) {
+      this.#log.error({ err: error }, 'the log file cannot be opened again')
+    }
+  }
+
+  /** Stops all processes; `exit` has to follow. */
+  async stop(manner: StopManner, report?: Report): Promise<void> {
+    this.#log.info({ manner }, 'stopping')
+    await this.#master.stop(manner, report)
+  }
+
+  /** Ends this process, when all others have ended. */
+  async exit(code: number): Promise<never> {
+    if (code === 0) this.#log.info({}, 'stopped')
+    await this.#logFile?.flush()
+    this.#claimed?.clear()
+    exitProcess(code)
+  }
+
+  /** Ends all processes and this one at once. */
+  kill(code: number): never {
+    this.#master.kill()
+    this.#claimed?.clear()
+    exitProcess(code)
+  }
+}

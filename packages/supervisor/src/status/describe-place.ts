@@ -1,0 +1,49 @@
+import type { ProcessRun } from '../process-run.ts'
+import type { SupervisedProcess } from '../supervised-process.ts'
+import type { ProcessStatus } from './cluster-status.ts'
+
+/** A process of which nothing is known. */
+export const emptyStatus: ProcessStatus = {
+  bufferedBytes: null,
+  condition: 'ended',
+  connections: null,
+  cpuPercent: null,
+  eventLoopLagP99Ms: null,
+  hasClients: false,
+  index: null,
+  listen: null,
+  memoryBytes: null,
+  name: '',
+  pausedClients: null,
+  pid: null,
+  requests: null,
+  requestsPerSecond: null,
+  restarts: 0,
+  sends: null,
+  slowClients: null,
+  uptimeMs: null,
+}
+
+/** One row for each process of a place, and one for a place that has none at the moment. */
+export async function describePlace(place: SupervisedProcess): Promise<ProcessStatus[]> {
+  const { current, index, name, restarts, runs } = place
+  const others = runs.filter((run) => run !== current)
+  const own = { ...emptyStatus, index, name }
+  const rows = [describeRun({ ...own, restarts }, current), ...others.map((run) => describeRun(own, run))]
+  return Promise.all(rows)
+}
+
+async function describeRun(known: ProcessStatus, run: ProcessRun | undefined): Promise<ProcessStatus> {
+  if (run === undefined) return known
+  const answer = run.canAnswer ? await run.ask('stats', undefined) : undefined
+  const isSilent = run.canAnswer && run.state === 'ready' && answer === undefined
+  return {
+    ...known,
+    ...answer,
+    condition: isSilent ? 'silent' : run.state,
+    hasClients: run.hasClients,
+    listen: run.listen ?? null,
+    pid: run.pid ?? null,
+    uptimeMs: Math.round(performance.now() - run.startedAt),
+  }
+}

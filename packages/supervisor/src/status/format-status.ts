@@ -1,0 +1,59 @@
+import { formatBytes, formatCount, formatDuration } from '../human-units.ts'
+import { type Column, formatTable } from '../text-table.ts'
+import type { ClusterStatus, ProcessStatus } from './cluster-status.ts'
+
+/** A row of the table: a process, or the total, which has no more than figures. */
+type Row = Partial<ProcessStatus>
+
+/** What stands where a process has nothing to say. */
+const NOTHING = '-'
+
+const columns: Column<Row>[] = [
+  { heading: 'PID', align: 'right', cell: ({ pid }) => String(pid ?? '') },
+  { heading: 'PROCESS', cell: ({ index, name = 'total' }) => (index == null ? name : `${name} #${index}`) },
+  // What every address of a gateway begins with says nothing.
+  { heading: 'LISTEN', cell: ({ listen }) => listen?.replace(/^websocket:\/\//, '') ?? '' },
+  { heading: 'UP', align: 'right', cell: formatUptime },
+  figure('CONNS', 'connections', formatCount),
+  figure('REQS', 'requests', formatCount),
+  figure('REQ/S', 'requestsPerSecond', formatCount),
+  figure('SENDS', 'sends', formatCount),
+  figure('LAG P99', 'eventLoopLagP99Ms', formatDuration),
+  figure('CPU', 'cpuPercent', (percent) => `${Math.round(percent)}%`),
+  figure('MEM', 'memoryBytes', formatBytes),
+  figure('BUFFER', 'bufferedBytes', formatBytes),
+  figure('PAUSED', 'pausedClients', formatCount),
+  figure('SLOW', 'slowClients', formatCount),
+  figure('RESTARTS', 'restarts', formatCount),
+]
+
+/** The table of `status`, for a terminal of so many columns. */
+export function formatStatus({ logFile, node, processes, total, version }: ClusterStatus, width: number): string {
+  const heading = `gatewayworker ${version}  Node.js ${node}${logFile === null ? '' : `  log ${logFile}`}`
+  return [heading, ...formatTable(columns, [...processes, total], width)].join('\n')
+}
+
+/** How long it has been up; of one that does not just run, what it does instead. */
+function formatUptime({ condition, uptimeMs }: Row): string {
+  if (condition === undefined) return ''
+  if (condition === 'silent') return 'no answer'
+  return condition === 'ready' ? formatDuration(Math.max(uptimeMs ?? 0, 1000)) : condition
+}
+
+function figure(
+  heading: string,
+  name: {
+    [Name in keyof ProcessStatus]: number extends ProcessStatus[Name] ? Name : never
+  }[keyof ProcessStatus],
+  format: (value: number) => string,
+): Column<Row> {
+  return {
+    align: 'right',
+    heading,
+    cell(row) {
+      const value = row[name]
+      if (value == null) return row.name === undefined && !(name in row) ? '' : NOTHING
+      return format(value)
+    },
+  }
+}
