@@ -9,6 +9,7 @@ const CHECKS = {
   'types of the tests': ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'],
   'lint and formatting': ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.'],
   'unused code and dependencies': ['node_modules/knip/bin/knip.js', '--treat-config-hints-as-errors'],
+  'files for deployment': ['scripts/deploy/lint.mjs'],
   'rules of the house': ['scripts/check-imports.mjs'],
 }
 

@@ -96,6 +96,7 @@ const app = defineApp({
     await worker.start()
     return {
       details: { events: options.events },
+      problems: () => worker.problems(),
       stats: () => worker.stats(),
       stop: (timeoutMs) => worker.stop(timeoutMs * HANDLERS_SHARE),
     }

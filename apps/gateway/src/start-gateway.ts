@@ -48,6 +48,7 @@ const app = defineApp({
       },
       details: { lan: server.lanAddress },
       listen: `websocket://${formatAddress(server.address)}`,
+      problems: () => server.problems(),
       stats: () => server.stats(),
       stop: (timeoutMs) => server.stop(timeoutMs * WORKERS_SHARE),
     }

@@ -114,6 +114,11 @@ export class BusinessWorker {
     await this.#pool.whenLinked(LINKED_TIMEOUT_MS)
   }
 
+  /** Why it is not linked to every gateway that the registers tell, in words; none if it is. */
+  problems(): string[] {
+    return this.#pool?.problems ?? ['it has not started']
+  }
+
   /** What there is now, and what happened since the start. */
   stats(): WorkerStats {
     const served = [...this.#served.values()]

@@ -96,6 +96,12 @@ export class GatewayPool {
     return this.#gateways.values()
   }
 
+  /** Why there is no link to every gateway that the registers have told, in words; none if there is. */
+  get problems(): string[] {
+    if (!this.#isListed) return [['no register has answered', ...this.#watcher.problems].join(': ')]
+    return [...this.#gateways.values()].flatMap(({ problem }) => problem ?? [])
+  }
+
   /** The gateway that holds a client; undefined if it is none of this cluster. */
   gatewayOf(clientId: string): PooledGateway | undefined {
     return this.#gateways.get(gatewayKeyOf(clientId))

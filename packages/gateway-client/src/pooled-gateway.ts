@@ -68,6 +68,11 @@ export class PooledGateway {
     })
   }
 
+  /** Why there is no link, in words; undefined while there is one. */
+  get problem(): string | undefined {
+    return this.link === undefined ? `no link to the gateway ${this.address}: ${this.#reason.message}` : undefined
+  }
+
   /**
    * The link, now or as soon as it is up; nothing if the gateway leaves the cluster meanwhile. Rejects with the reason
    * when the link has been down for `deadlineMs`: who comes later than that does not wait at all.

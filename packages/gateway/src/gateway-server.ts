@@ -27,6 +27,7 @@ import { Hub } from './hub.ts'
 import { OutgoingMessage } from './message.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
+import { Reachability } from './reachability.ts'
 import { BUILT_IN_ROUTERS } from './router.ts'
 import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
@@ -71,8 +72,10 @@ export class GatewayServer {
   readonly #webSockets: WebSocketServer
   readonly #workers: WorkerPool
   #announcer: RegisterAnnouncer | undefined
+  readonly #instance = createInstanceId()
   #gatewayKey = ''
   #lanAddress = ''
+  #reachability: Reachability | undefined
 
   constructor(options: GatewayServerOptions) {
     const settings = { ...GATEWAY_DEFAULTS, ...withoutUndefined(options) } as typeof GATEWAY_DEFAULTS &
@@ -104,7 +107,7 @@ export class GatewayServer {
     this.#listener = new LinkListener({
       bufferSizeBytes: settings.sendToWorkerBufferSizeBytes,
       host: lanHost ?? lanIp,
-      instance: createInstanceId(),
+      instance: this.#instance,
       lanIp,
       log,
       onLink: this.#onLink,
@@ -155,6 +158,11 @@ export class GatewayServer {
     return listClients(this.#hub, query)
   }
 
+  /** Why others cannot find or reach it, in words; none if they can. Takes less than a second. */
+  async problems(): Promise<string[]> {
+    return this.#reachability?.problems() ?? ['it has not started']
+  }
+
   /** What there is now, and what happened since the start. */
   stats(): GatewayStats {
     let bufferedBytes = this.#workers.bufferedBytes
@@ -188,6 +196,12 @@ export class GatewayServer {
       await this.#listener.close()
       throw error
     }
+    this.#reachability = new Reachability({
+      instance: this.#instance,
+      lanAddress: this.#lanAddress,
+      registerAddresses,
+      secretKey,
+    })
     this.#announcer = new RegisterAnnouncer(this.#lanAddress, { log, registerAddresses, secretKey })
     this.#heartbeat.start()
   }

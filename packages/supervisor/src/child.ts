@@ -83,14 +83,21 @@ function onFileChange(file: string): void {
 
 async function answer({ id, query, question }: AskMessage): Promise<void> {
   try {
-    const answer =
-      question === 'stats'
-        ? { ...running?.stats?.(), eventLoopLagP99Ms: loopLag?.p99Ms() ?? 0 }
-        : await running?.connections?.(query as ConnectionsQuery)
-    tellMaster({ type: 'answer', answer, id })
+    tellMaster({ type: 'answer', answer: await find(question, query), id })
   } catch (error) {
     log?.error({ err: error, question }, 'the question could not be answered')
     tellMaster({ type: 'answer', id })
+  }
+}
+
+function find(question: AskMessage['question'], query: AskMessage['query']): unknown {
+  switch (question) {
+    case 'connections':
+      return running?.connections?.(query as ConnectionsQuery)
+    case 'problems':
+      return running?.problems?.() ?? []
+    case 'stats':
+      return { ...running?.stats?.(), eventLoopLagP99Ms: loopLag?.p99Ms() ?? 0 }
   }
 }
 

@@ -109,6 +109,8 @@ export interface RunningApp {
   details?: object
   /** What it listens on, for the table and the "ready" line. */
   listen?: string
+  /** What keeps it from being found and reached by those who need it, in words, within a second; without it, nothing does. */
+  problems?(): Promise<string[]> | string[]
   /** What it counts, for the table of `status`; asked once a second at most while somebody looks. */
   stats?(): ProcessStats
   /** Ends everything it does; the process exits when it resolves, and is killed after `timeoutMs` (Infinity: never). */

@@ -14,6 +14,7 @@ export interface StartMessage {
 /** What a master can ask a child that is ready, and what it gets for an answer. */
 export interface Questions {
   connections: { answer: ConnectionsPage; query: ConnectionsQuery }
+  problems: { answer: string[]; query: undefined }
   stats: { answer: ChildStats; query: undefined }
 }
 

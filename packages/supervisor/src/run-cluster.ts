@@ -7,6 +7,7 @@ import { Master } from './master.ts'
 import type { GroupSummary } from './process-group.ts'
 import { formatProcessTable } from './process-table.ts'
 import { RunningCluster } from './running-cluster.ts'
+import { tellServiceManager } from './service-manager.ts'
 import { StartError } from './start-error.ts'
 
 /** What a cluster shows of itself when all is ready. */
@@ -60,6 +61,7 @@ export async function runCluster(
   const summary = { groups: master.summary(), openUrl }
   if (logIsForPeople) showReady(summary)
   else log.info(summary, 'all ready')
+  tellServiceManager('READY=1', log)
   onReady?.(summary)
 }
 

@@ -2,10 +2,17 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { AppMember } from './cluster-members.ts'
 import type { Program } from './command-line.ts'
+import { ClusterError } from './control/cluster-error.ts'
+import { RunFolder } from './control/run-folder.ts'
 import type { App, OptionTable, OptionValues } from './define-app.ts'
+import { path } from './option-types.ts'
 import { type CommonOptions, readOptions } from './read-options.ts'
 import { runCluster } from './run-cluster.ts'
 import { UsageError } from './usage-error.ts'
+
+const aloneOptions = {
+  'run-dir': { describe: 'Folder of a control socket, for `gatewayworker status` and the like', type: path },
+} satisfies OptionTable
 
 /** The exit code of a program whose options are wrong. */
 export const USAGE_EXIT_CODE = 2
@@ -23,9 +30,9 @@ export async function runMain<Table extends OptionTable>(
     if ('help' in options) process.stdout.write(`${options.help}\n`)
     else await run(options.values, options.common)
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error
+    if (!(error instanceof ClusterError || error instanceof UsageError)) throw error
     process.stderr.write(`${program.command}: ${error.message}\n`)
-    process.exit(USAGE_EXIT_CODE)
+    process.exit(error instanceof ClusterError ? error.exitCode : USAGE_EXIT_CODE)
   }
 }
 
@@ -33,7 +40,10 @@ export async function runMain<Table extends OptionTable>(
 export async function runIfMain<Table extends OptionTable>(app: App<Table>): Promise<void> {
   const program = process.argv[1]
   if (program === undefined || realpathSync(program) !== fileURLToPath(app.module)) return
-  await runMain(app, (options, common) =>
-    runCluster([{ app, options } as AppMember], { logLevel: common['log-level'] }),
-  )
+  const table: OptionTable = { ...app.options, ...aloneOptions }
+  await runMain({ ...app, options: table }, async (values, common) => {
+    const { 'run-dir': runDir, ...options } = values as OptionValues<typeof aloneOptions>
+    const runFolder = runDir === undefined ? undefined : new RunFolder(runDir)
+    await runCluster([{ app, options } as AppMember], { logLevel: common['log-level'], runFolder })
+  })
 }

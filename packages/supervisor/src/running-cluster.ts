@@ -5,7 +5,9 @@ import type { RunFolder } from './control/run-folder.ts'
 import type { LogFile } from './log-file.ts'
 import type { Master, StopManner } from './master.ts'
 import type { Report } from './reload.ts'
+import { tellServiceManager } from './service-manager.ts'
 import { findConnections } from './status/find-connections.ts'
+import { findProblems } from './status/find-problems.ts'
 import { ProcessMonitor } from './status/process-monitor.ts'
 import { exitProcess } from './terminal.ts'
 
@@ -27,6 +29,7 @@ export class RunningCluster {
     const monitor = new ProcessMonitor(this.#master, this.#logFile?.path)
     const handlers: ControlHandlers = {
       connections: (query) => findConnections(this.#master.groups, query),
+      ready: () => findProblems(this.#master.groups),
       reload: async (_, report) => ({ replaced: await this.reload(report) }),
       status: () => monitor.status(),
       stop: async ({ patient }, report) => {
@@ -67,6 +70,8 @@ export class RunningCluster {
   /** Stops all processes; `exit` has to follow. */
   async stop(manner: StopManner, report?: Report): Promise<void> {
     this.#log.info({ manner }, 'stopping')
+    // One that takes all the time it needs is not told: the unit's TimeoutStopSec would count from now on.
+    if (manner !== 'patient') tellServiceManager('STOPPING=1', this.#log)
     await this.#master.stop(manner, report)
   }
 

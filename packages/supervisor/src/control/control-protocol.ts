@@ -4,6 +4,8 @@ import type { ClusterStatus } from '../status/cluster-status.ts'
 /** What a master can be asked over its control socket, with which parameters, and what it answers. */
 export interface ControlCommands {
   connections: { parameters: ConnectionsQuery; result: ConnectionsPage & { unanswered: string[] } }
+  /** What keeps processes from being found and reached by others, in words. */
+  ready: { parameters: undefined; result: string[] }
   reload: { parameters: undefined; result: { replaced: number } }
   status: { parameters: undefined; result: ClusterStatus }
   /** The result comes when all is over but the master's own end; `patient` leaves those that drain all the time they need. */

@@ -1,0 +1,78 @@
+import { createInstanceId, Dialer } from '@gatewayworker/protocol'
+import { RegisterWatcher } from '@gatewayworker/register'
+
+export interface ReachabilityOptions {
+  /** What the gateway tells whoever links. */
+  instance: string
+  /** The announced "IPv4:port". */
+  lanAddress: string
+  registerAddresses: readonly string[]
+  secretKey: string
+}
+
+/** How long registers, and the way to its own address, may take: whoever asks waits a second. */
+const TIMEOUT_MS = 800
+
+/** Tries whether others find and reach a gateway, as they would do it: asks the registers for it, and dials the address that they tell. */
+export class Reachability {
+  readonly #options: ReachabilityOptions
+  #wasListed = false
+
+  constructor(options: ReachabilityOptions) {
+    this.#options = options
+  }
+
+  /** What is wrong, in words; none when it is found and reached. */
+  async problems(): Promise<string[]> {
+    const problems = await Promise.all([this.#look(), this.#dial()])
+    return problems.filter((problem) => problem !== undefined)
+  }
+
+  /**
+   * Undefined when a register tells the address. Registers that are away are a problem only until it has been told once: their end must not
+   * take every gateway out of service at the same time.
+   */
+  #look(): Promise<string | undefined> {
+    const { lanAddress, registerAddresses, secretKey } = this.#options
+    return new Promise((resolve) => {
+      const finish = (problem?: string): void => {
+        clearTimeout(timer)
+        watcher.close()
+        resolve(problem)
+      }
+      const watcher = new RegisterWatcher({ registerAddresses, secretKey }, (addresses) => {
+        if (!addresses.includes(lanAddress)) return
+        this.#wasListed = true
+        finish()
+      })
+      const timer = setTimeout(() => {
+        if (watcher.knows(lanAddress) === false) finish(`no register knows ${lanAddress}`)
+        else if (this.#wasListed) finish()
+        else finish(['no register answers', ...watcher.problems].join(': '))
+      }, TIMEOUT_MS)
+    })
+  }
+
+  /** Undefined when this very gateway answers at the address. */
+  #dial(): Promise<string | undefined> {
+    const { instance, lanAddress, secretKey } = this.#options
+    const [host = '', port] = lanAddress.split(':')
+    return new Promise((resolve) => {
+      const finish = (problem?: string): void => {
+        dialer.destroy()
+        resolve(problem)
+      }
+      const dialer = new Dialer({
+        hello: { instance: createInstanceId(), role: { kind: 'client' }, secretKey },
+        helloTimeoutMs: TIMEOUT_MS,
+        host,
+        onDown: ({ message }) => finish(`its LAN address cannot be reached: ${message}`),
+        onUp(_link, peer) {
+          finish(peer === instance ? undefined : `another gateway answers at ${lanAddress}: see --lan-ip`)
+          return { onFrame() {} }
+        },
+        port: Number(port),
+      })
+    })
+  }
+}
