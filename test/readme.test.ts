@@ -15,7 +15,7 @@ function section(heading: string): string {
 }
 
 /** What no option table has, because every program has it. */
-const COMMON = ['--config', '--log-level']
+const COMMON = ['--config', '--log-level', '--run-dir']
 const APPS = { gateway, register, worker: businessworker }
 
 describe('the README', () => {
