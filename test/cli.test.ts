@@ -66,7 +66,7 @@ describe('a cluster of a config file', () => {
       'Devices',
     ])
     expect(processes.slice(3)).toMatchObject([
-      { connections: 1, requests: 1, sends: 1 },
+      { connections: 1, droppedMessages: 0, poisonEvents: 0, redeliveredEvents: 0, requests: 1, sends: 1 },
       { connections: 1, requests: 2, sends: 2 },
     ])
     expect(total).toMatchObject({ connections: 2, requests: 3, sends: 3 })

@@ -56,8 +56,14 @@ export interface ProcessStats {
   bufferedBytes?: number
   /** Connections that are open now: clients of a gateway, links of a worker or register. */
   connections?: number
+  /** Messages that a slow client never got, where what does not fit is dropped. */
+  droppedMessages?: number
   /** Clients that are not read at the moment, because their worker takes no more. */
   pausedClients?: number
+  /** Events that were set aside, because worker after worker died with them. */
+  poisonEvents?: number
+  /** Events that were told to another worker, because the first one died. */
+  redeliveredEvents?: number
   /** Messages that came in since its start: from clients to a gateway, events to a worker. */
   requests?: number
   /** Messages that went out since its start: to clients from a gateway, commands from a worker. */

@@ -8,6 +8,7 @@ export interface ProcessStatus {
   connections: number | null
   /** Of one core, over the time since the figures before; up to 10 s, at least half a second. */
   cpuPercent: number | null
+  droppedMessages: number | null
   /** How late its event loop was, over the last half minute. */
   eventLoopLagP99Ms: number | null
   /** Whether its connections are clients, and its requests and sends are what those sent and got. */
@@ -20,6 +21,10 @@ export interface ProcessStatus {
   pausedClients: number | null
   /** Null while there is none. */
   pid: number | null
+  /** Set aside, because worker after worker died with them. */
+  poisonEvents: number | null
+  /** Told to another worker, because the first one died. */
+  redeliveredEvents: number | null
   requests: number | null
   /** Over the same time as `cpuPercent`. */
   requestsPerSecond: number | null
