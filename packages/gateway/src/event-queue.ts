@@ -1,16 +1,17 @@
-import type { CommandToWorker } from '@gatewayworker/protocol'
+import { Command, type CommandToWorker } from '@gatewayworker/protocol'
 
 /** What an event carries: a message's bytes, or a value. */
 export type EventBody = Uint8Array | object
 
 /** What an event is taken to weigh beside its message, in bytes. */
 const EVENT_BYTES = 128
-/** What a value is taken to weigh; the only long one is a handshake. */
+/** What an event that is no message is taken to weigh; the only long one is a handshake. */
 const VALUE_BYTES = 1024
 
 /** An event of a client that no worker has handled yet. */
 export class ClientEvent {
   readonly body: EventBody
+  readonly byteLength: number
   readonly command: CommandToWorker
   readonly flag: number
   /** Workers that died while it was the client's oldest event. */
@@ -23,10 +24,7 @@ export class ClientEvent {
     this.command = command
     this.flag = flag
     this.body = body
-  }
-
-  get byteLength(): number {
-    return EVENT_BYTES + (this.body instanceof Uint8Array ? this.body.length : VALUE_BYTES)
+    this.byteLength = EVENT_BYTES + (command === Command.ON_MESSAGE ? (body as Uint8Array).length : VALUE_BYTES)
   }
 }
 

@@ -33,6 +33,8 @@ import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
 /** A handshake must be complete in this time, in milliseconds. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
+/** How exactly it is known since when a client is silent, in milliseconds. */
+const CLOCK_MS = 100
 /** How long a client may take to answer a close frame before it is cut off, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2_000
 /** What a message travels with to its worker, at most. */
@@ -71,6 +73,9 @@ export class GatewayServer {
   readonly #options: typeof GATEWAY_DEFAULTS & GatewayServerOptions
   readonly #webSockets: WebSocketServer
   readonly #workers: WorkerPool
+  #clock: NodeJS.Timeout | undefined
+  /** `performance.now()`, not older than 0.1 s: asked once for all messages of that time. */
+  #now = performance.now()
   #announcer: RegisterAnnouncer | undefined
   readonly #instance = createInstanceId()
   #gatewayKey = ''
@@ -204,12 +209,14 @@ export class GatewayServer {
     })
     this.#announcer = new RegisterAnnouncer(this.#lanAddress, { log, registerAddresses, secretKey })
     this.#heartbeat.start()
+    this.#clock = setInterval(this.#tick, CLOCK_MS)
   }
 
   /** Lets workers handle what clients have said, says goodbye to every client, lets the workers know, and ends; they may take `timeoutMs`. */
   async stop(timeoutMs: number = this.#options.stopTimeoutMs): Promise<void> {
     this.#announcer?.close()
     this.#heartbeat.stop()
+    clearInterval(this.#clock)
     this.#http.close()
     this.#http.closeAllConnections() // those that are no WebSocket yet, and would become one too late
     for (const client of this.#hub.members()) client.pauseReading(PauseReason.GATEWAY_STOPS)
@@ -285,9 +292,13 @@ export class GatewayServer {
     this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, readHandshake(request, origin))
   }
 
+  readonly #tick = (): void => {
+    this.#now = performance.now()
+  }
+
   #onClientMessage(client: ClientConnection, data: Buffer, isBinary: boolean): void {
     if (client.hasLeft) return
-    client.lastMessageAt = performance.now()
+    client.lastMessageAt = this.#now
     client.silentChecks = -1
     this.counters.receivedMessages += 1
     this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, data)
