@@ -12,9 +12,14 @@ export interface ConnectionRecord {
   sent: number
 }
 
-const RECONNECT_MS = 200
+/** What a client says when it leaves, though nothing is broken. */
+export const HANG_UP_CODE = 4000
 
-/** A client that sends numbers at a steady rate, and makes a new connection whenever the old one ends. */
+const RECONNECT_MS = 200
+/** The chance that a client leaves in place of sending a message. */
+const HANG_UP = 0.003
+
+/** A client that sends numbers at a steady rate, leaves now and then, and makes a new connection whenever the old one has ended. */
 export class ChaosClient {
   readonly connections: ConnectionRecord[] = []
   readonly #everyMs: number
@@ -77,12 +82,16 @@ export class ChaosClient {
       connection.closeCode = code
       clearTimeout(this.#timer)
       if (this.#isStopped) return
-      this.#gateway = (this.#gateway + 1) % this.#urls.length
+      if (code !== HANG_UP_CODE) this.#gateway = (this.#gateway + 1) % this.#urls.length
       this.#timer = setTimeout(() => this.#connect(), RECONNECT_MS)
     })
   }
 
   #send(socket: WebSocket, connection: ConnectionRecord): void {
+    if (Math.random() < HANG_UP) {
+      socket.close(HANG_UP_CODE)
+      return
+    }
     connection.sent += 1
     socket.send(String(connection.sent))
     this.#timer = setTimeout(() => this.#send(socket, connection), this.#everyMs * (0.5 + Math.random()))

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as after } from 'node:timers/promises'
 import { expect, it, onTestFailed, onTestFinished } from 'vitest'
-import { ChaosClient, type ConnectionRecord } from './chaos-client.ts'
+import { ChaosClient, type ConnectionRecord, HANG_UP_CODE } from './chaos-client.ts'
 import { ChaosMonkey } from './chaos-monkey.ts'
 import { fixture, scripts } from './cluster.ts'
 import { freePort } from './free-port.ts'
@@ -117,9 +117,8 @@ it(
     const connections = clients.flatMap((client) => client.connections)
     expect(connections.flatMap(faultsOf)).toEqual([])
     // A client is cut off by the death of its gateway, and by nothing else.
-    expect(new Set(connections.map(({ closeCode }) => closeCode))).toEqual(
-      new Set([undefined, ...(monkey.deeds['gateway killed'] ? [1006] : [])]),
-    )
+    const codes = new Set(connections.map(({ closeCode }) => closeCode))
+    expect(codes).toEqual(new Set([undefined, HANG_UP_CODE, ...(monkey.deeds['gateway killed'] ? [1006] : [])]))
 
     for (const client of clients) client.close()
     const clientsWith = (event: string) =>
