@@ -36,10 +36,11 @@ export class ChaosClient {
     this.#connect()
   }
 
-  /** Whether the present connection is there and has heard of everything that it has sent. */
+  /** Whether the latest connection has heard of everything that it has sent, or has ended. */
   get isAnswered(): boolean {
     const connection = this.connections.at(-1)
-    if (connection?.clientId === undefined || connection.closeCode !== undefined) return false
+    if (connection?.closeCode !== undefined) return true
+    if (connection?.clientId === undefined) return false
     return new Set(connection.answers.map(({ number }) => number)).size === connection.sent
   }
 
