@@ -16,7 +16,7 @@ async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 function pushTo(registerAddress: string | string[], options: object = {}): GatewayClient {
-  const push = new GatewayClient({ registerAddress, deadlineMs: 200, ...options })
+  const push = new GatewayClient({ registerAddress, deadlineMs: 1_000, ...options })
   onTestFinished(() => push.close())
   return push
 }
@@ -27,7 +27,7 @@ describe('a gateway that is listed and cannot be reached', () => {
     const client = await cluster.connect()
     const dead = await announceDeadGateway(cluster.registerAddress)
     await whenListed(cluster.registerAddress, 2)
-    const error = (await errorOf(cluster.push({ deadlineMs: 200 }).getAllClientIdList())) as GatewayUnavailableError
+    const error = (await errorOf(cluster.push({ deadlineMs: 1_000 }).getAllClientIdList())) as GatewayUnavailableError
     expect(error).toBeInstanceOf(GatewayUnavailableError)
     expect(error).toMatchObject({ code: 'GATEWAY_UNAVAILABLE', missing: [dead], partial: [client.clientId] })
     expect(error.errors.get(dead)).toMatchObject({
@@ -42,7 +42,7 @@ describe('a gateway that is listed and cannot be reached', () => {
     const client = await cluster.connect()
     const dead = await announceDeadGateway(cluster.registerAddress)
     await whenListed(cluster.registerAddress, 2)
-    const push = cluster.push({ deadlineMs: 200 })
+    const push = cluster.push({ deadlineMs: 1_000 })
     expect(await errorOf(push.sendToAll('m'))).toMatchObject({ code: 'GATEWAY_UNAVAILABLE', missing: [dead] })
     expect(await client.messages.next()).toBe('m')
     expect(await push.sendToAll('m', null, null, { receipt: true })).toEqual({
@@ -59,7 +59,7 @@ describe('a gateway that is listed and cannot be reached', () => {
     const cluster = await startCluster()
     await announceDeadGateway(cluster.registerAddress)
     await whenListed(cluster.registerAddress, 2)
-    const push = cluster.push({ deadlineMs: 300 })
+    const push = cluster.push({ deadlineMs: 1_000 })
     await errorOf(push.getAllClientIdCount())
     const begin = performance.now()
     for (let at = 0; at < 5; at += 1) expect(await errorOf(push.getAllClientIdCount())).toMatchObject({ partial: 0 })
@@ -95,7 +95,7 @@ describe('a cluster that is not there', () => {
 
   test('a wrong secret gets nothing out of the register', async () => {
     const cluster = await startCluster({ secretKey: 'right' })
-    const push = cluster.push({ deadlineMs: 200, secretKey: 'wrong' })
+    const push = cluster.push({ deadlineMs: 1_000, secretKey: 'wrong' })
     expect(await errorOf(push.getAllClientIdCount())).toMatchObject({ code: 'NO_REGISTER' })
     push.secretKey = 'right'
     expect(await push.getAllClientIdCount()).toBe(0)
