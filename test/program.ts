@@ -67,9 +67,13 @@ export class Program {
     return [`--- ${this.name} (${end})`, ...this.#output.slice(-LOGGED_LINES)].join('\n')
   }
 
-  /** What it wrote to stdout, line by line, whether JSON or not. */
+  /** What it wrote, line by line, whether JSON or not. */
   get text(): string {
     return this.#output.join('\n')
+  }
+
+  get pid(): number {
+    return this.#child.pid!
   }
 
   /** The ids of its own process and of every child that ever wrote a line. */

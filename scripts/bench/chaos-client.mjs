@@ -1,6 +1,8 @@
 import { WebSocket } from 'ws'
 
 const RECONNECT_MS = 200
+/** The chance that a client leaves in place of sending a message, if it does so at all. */
+const HANG_UP = 0.003
 
 /**
  * Where clients connect, and how often one of its processes was killed so far.
@@ -14,7 +16,7 @@ const RECONNECT_MS = 200
  * @typedef {object} ConnectionRecord
  * @property {{ number: number, redelivered: boolean }[]} answers in the order of arrival
  * @property {string | undefined} clientId as the worker's greeting said it; undefined before
- * @property {'open' | 'killed' | 'cut off'} state 'killed' is an end whose reason may be a kill of the gateway
+ * @property {'open' | 'killed' | 'cut off' | 'left'} state 'killed' is an end whose reason may be a kill of the gateway, 'left' the client's own
  * @property {number} sent messages 1 to this one were sent
  */
 
@@ -24,6 +26,7 @@ export class ChaosClient {
   connections = []
   #everyMs
   #gateway
+  #hangsUp
   #isSilent = false
   #socket
   #timer
@@ -31,10 +34,12 @@ export class ChaosClient {
   /**
    * @param {GatewayGroup} gateway
    * @param {number} everyMs mean time between two messages
+   * @param {boolean} hangsUp whether it leaves now and then
    */
-  constructor(gateway, everyMs) {
+  constructor(gateway, everyMs, hangsUp) {
     this.#gateway = gateway
     this.#everyMs = everyMs
+    this.#hangsUp = hangsUp
     this.#connect()
   }
 
@@ -49,9 +54,10 @@ export class ChaosClient {
     return connection !== undefined && (connection.clientId !== undefined || connection.answers.length > 0)
   }
 
-  /** Whether the present connection has heard of everything that it has sent. */
+  /** Whether the present connection has heard of everything that it has sent, or there is none any more. */
   get isAnswered() {
     const connection = this.#present
+    if (connection === undefined && this.#isSilent) return true
     return this.isServed && new Set(connection?.answers.map(({ number }) => number)).size === connection?.sent
   }
 
@@ -90,7 +96,7 @@ export class ChaosClient {
     })
     socket.on('error', () => {}) // 'close' follows
     socket.on('close', () => {
-      connection.state = this.#gateway.kills > killsBefore ? 'killed' : 'cut off'
+      if (connection.state === 'open') connection.state = this.#gateway.kills > killsBefore ? 'killed' : 'cut off'
       clearTimeout(this.#timer)
       if (!this.#isSilent) this.#timer = setTimeout(() => this.#connect(), RECONNECT_MS)
     })
@@ -99,6 +105,11 @@ export class ChaosClient {
   #sendNext(socket, connection, share) {
     if (this.#isSilent) return
     this.#timer = setTimeout(() => {
+      if (this.#hangsUp && Math.random() < HANG_UP) {
+        connection.state = 'left'
+        socket.close(1000)
+        return
+      }
       connection.sent += 1
       socket.send(String(connection.sent))
       this.#sendNext(socket, connection, 0.5 + Math.random())

@@ -5,6 +5,7 @@ import { childrenOf } from './child-process.mjs'
 const WORKER_KILLS = 0.35
 const GATEWAY_KILLS = 0.15
 const RELOADS = 0.15
+const REGISTER_KILLS = 0.1
 
 const BETWEEN_DEEDS_MS = [100, 500]
 /** Shorter than anybody takes a process for dead. */
@@ -31,6 +32,7 @@ export class ChaosMonkey {
   #paused = new Set()
   #pauses = 0
   #random
+  #registers
   #reloads = 0
   #workers
 
@@ -39,14 +41,16 @@ export class ChaosMonkey {
    * @param {import('./chaos-client.mjs').GatewayGroup[]} options.gateways
    * @param {boolean} options.hasPauses whether processes are made to stand still, too
    * @param {() => boolean} options.isServed whether every client is connected and has been answered
+   * @param {{ kills: number, master: number }[]} options.registers
    * @param {number} options.seed
    * @param {{ kills: number, master: number, reloadSignal: NodeJS.Signals }[]} options.workers
    */
-  constructor({ gateways, hasPauses, isServed, seed, workers }) {
+  constructor({ gateways, hasPauses, isServed, registers, seed, workers }) {
     this.#gateways = gateways
     this.#hasPauses = hasPauses
     this.#isServed = isServed
     this.#random = createRandom(seed)
+    this.#registers = registers
     this.#workers = workers
   }
 
@@ -56,6 +60,7 @@ export class ChaosMonkey {
     return {
       'workers killed': killed(this.#workers),
       'gateways killed': killed(this.#gateways),
+      'registers killed': killed(this.#registers),
       'workers reloaded': this.#reloads,
       'processes paused': this.#pauses,
     }
@@ -76,6 +81,8 @@ export class ChaosMonkey {
       if (dice < WORKER_KILLS) await this.#killChild(this.#pick(this.#workers))
       else if (dice < WORKER_KILLS + GATEWAY_KILLS) await this.#killChild(this.#pick(this.#gateways))
       else if (dice < WORKER_KILLS + GATEWAY_KILLS + RELOADS) await this.#reload()
+      else if (dice > 1 - REGISTER_KILLS && this.#registers.length > 0)
+        await this.#killChild(this.#pick(this.#registers))
       else if (this.#hasPauses) pauses.push(this.#pause())
     }
     await Promise.all(pauses)
@@ -87,7 +94,7 @@ export class ChaosMonkey {
   }
 
   get #masters() {
-    return [...this.#gateways, ...this.#workers]
+    return [...this.#gateways, ...this.#workers, ...this.#registers]
   }
 
   async #killChild(group) {

@@ -38,8 +38,8 @@ export function judgeConnections(connections) {
       } else if (redelivered) sums.repeatedWithMark += 1
       else sums.doubled += 1
     }
-    // What the end of a gateway took along says nothing; one that lives has to have finished with its clients' messages.
-    const judged = state === 'killed' ? highest : sent
+    // What the end of the connection took along says nothing, but for one that should not have ended.
+    const judged = state === 'killed' || state === 'left' ? highest : sent
     sums.sent += sent
     sums.judged += judged
     sums.lost += judged - seen.size
@@ -49,6 +49,7 @@ export function judgeConnections(connections) {
     connections: connections.length,
     survived: count('open'),
     killed: count('killed'),
+    left: count('left'),
     cutOff: count('cut off'),
     ...sums,
   }
@@ -107,9 +108,10 @@ const LABELS = {
   connections: 'connections',
   survived: '  open at the end',
   killed: '  ended with their gateway',
+  left: '  ended by the client',
   cutOff: '  cut off, though their gateway lived',
   sent: 'messages',
-  judged: '  but for those that a killed gateway took along',
+  judged: '  but for those that the end of their connection took along',
   lost: '    lost: never answered',
   redelivered: '    answered once, after a redelivery',
   doubled: 'answered twice without a mark',
@@ -127,6 +129,6 @@ const LABELS = {
 /** The figures as a table for a terminal. */
 export function formatVerdict({ deeds, seed, ...figures }) {
   const done = Object.entries(deeds).map(([deed, times]) => `${deed} ${times} ×`)
-  const rows = Object.entries(LABELS).map(([key, label]) => `${label.padEnd(48)}${String(figures[key]).padStart(7)}`)
+  const rows = Object.entries(LABELS).map(([key, label]) => `${label.padEnd(62)}${String(figures[key]).padStart(7)}`)
   return `seed ${seed}: ${done.join(', ')}\n${rows.join('\n')}\n`
 }

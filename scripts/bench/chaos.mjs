@@ -28,19 +28,31 @@ try {
 }
 
 async function run(options) {
-  const { clients: clientCount, gateways, hasPauses, ledger, rate, seconds, seed, workers } = options
+  const {
+    clients: clientCount,
+    gateways,
+    hangsUp,
+    hasPauses,
+    json,
+    ledger,
+    rate,
+    registers,
+    seconds,
+    seed,
+    workers,
+  } = options
   const ledgerStart = statSync(ledger).size
   const everyMs = (clientCount / rate) * 1000
   const clients = Array.from(
     { length: clientCount },
-    (_, index) => new ChaosClient(gateways[index % gateways.length], everyMs),
+    (_, index) => new ChaosClient(gateways[index % gateways.length], everyMs, hangsUp),
   )
   const isServed = () => clients.every((client) => client.isServed)
   const heard = () => clients.reduce((sum, client) => sum + client.heard, 0)
   const isReady = await until(isServed, heard, ANSWER_PATIENCE_MS)
   if (!isReady) throw new Error('not every client is served; nothing was broken.')
 
-  const monkey = new ChaosMonkey({ gateways, hasPauses, isServed, seed, workers })
+  const monkey = new ChaosMonkey({ gateways, hasPauses, isServed, registers, seed, workers })
   process.on('exit', () => monkey.release())
   const masters = { gateways: gateways.map(({ master }) => master), workers: workers.map(({ master }) => master) }
   const watch = setInterval(() => reportMemory(masters), MEMORY_EVERY_MS)
@@ -59,7 +71,8 @@ async function run(options) {
     CLOSE_PATIENCE_MS,
   )
 
-  process.stdout.write(formatVerdict({ seed, deeds: monkey.deeds, ...messages, ...judge() }))
+  const verdict = { seed, deeds: monkey.deeds, ...messages, ...judge() }
+  process.stdout.write(json ? `${JSON.stringify(verdict)}\n` : formatVerdict(verdict))
 }
 
 /** Resolves with true when the condition holds, or with false when `progress` has stood still for too long before. */
