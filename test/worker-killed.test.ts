@@ -25,7 +25,7 @@ async function nextEcho(client: TestClient, text: string): Promise<Echo> {
 }
 
 describe('when one of two workers is killed', () => {
-  const cluster = useCluster({ gateways: 2, workers: 2 })
+  const cluster = useCluster({ events: 'idempotent.ts', gateways: 2, workers: 2 })
 
   it('its clients stay, and are served by another with the sessions they had', async () => {
     const clients = await Promise.all([0, 0, 1, 1].map((gateway) => cluster.connect(gateway)))
@@ -62,7 +62,7 @@ describe('when one of two workers is killed', () => {
 
 describe('when the only worker is killed', () => {
   it('what clients say meanwhile is handled when it is back, in order', async () => {
-    const cluster = await startCluster({ gatewayArgs: patience })
+    const cluster = await startCluster({ events: 'idempotent.ts', gatewayArgs: patience })
     const [ann, ben] = [await cluster.connect(), await cluster.connect()]
     expect(await echo(ann, 'before')).toMatchObject({ count: 1 })
 
