@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import {
   type ClientOrigin,
   type CloseReason,
@@ -7,7 +6,7 @@ import {
   type Log,
   type ToldClient,
 } from '@gatewayworker/protocol'
-import type { WebSocket } from 'ws'
+import type { ClientTransport } from './client-transport.ts'
 import { CloseCode } from './close-codes.ts'
 import { EventQueue } from './event-queue.ts'
 import type { HubMember } from './hub.ts'
@@ -39,9 +38,6 @@ export interface ClientCounters {
   /** Clients whose output reached the buffer size. */
   slowClients: number
 }
-
-/** The longest piece that is written at once. */
-const PIECE_BYTES = 64 * 1024
 
 /** Why a client is not read; it is read when there is no reason left. */
 export const PauseReason = {
@@ -79,9 +75,7 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   worker: WorkerPeer | undefined
 
   readonly #around: ClientSurroundings
-  readonly #compresses: boolean
-  readonly #socket: Socket
-  readonly #webSocket: WebSocket
+  readonly #transport: ClientTransport
   #hasLeft = false
   #isSlow = false
   #pauseReasons = 0
@@ -90,8 +84,7 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   constructor(
     connectionId: number,
     clientId: string,
-    webSocket: WebSocket,
-    socket: Socket,
+    transport: ClientTransport,
     origin: ClientOrigin,
     around: ClientSurroundings,
   ) {
@@ -99,9 +92,7 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     this.clientId = clientId
     this.origin = origin
     this.#around = around
-    this.#compresses = webSocket.extensions !== ''
-    this.#socket = socket
-    this.#webSocket = webSocket
+    this.#transport = transport
   }
 
   get hasLeft(): boolean {
@@ -114,12 +105,12 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
 
   /** Output that the kernel has not taken yet, in bytes. */
   get bufferedBytes(): number {
-    return this.#socket.writableLength + (this.#run?.byteLength ?? 0)
+    return this.#transport.bufferedBytes + (this.#run?.byteLength ?? 0)
   }
 
   /** What went over its connection since it was made, handshake and framing included. */
   get traffic(): { bytesIn: number; bytesOut: number } {
-    return { bytesIn: this.#socket.bytesRead, bytesOut: this.#socket.bytesWritten }
+    return this.#transport.traffic
   }
 
   get remoteAddress(): string {
@@ -134,16 +125,13 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   send(message: OutgoingMessage): boolean {
     if (this.#hasLeft) return false
     const { bufferSizeBytes, outbox } = this.#around
-    if (this.#waitingBytes >= bufferSizeBytes) {
+    if (this.bufferedBytes >= bufferSizeBytes) {
       this.flush() // what the kernel takes was no client's fault
-      if (this.#waitingBytes >= bufferSizeBytes) return this.#onSlow()
+      if (this.bufferedBytes >= bufferSizeBytes) return this.#onSlow()
     }
-    const run = this.#run ?? outbox.begin(this)
-    this.#run = run
-    // Compressed messages are ws's business from here on: it keeps their order, and counts what waits to be compressed.
     this.#around.counters.sentMessages += 1
-    if (this.#compresses && !message.isRaw) this.#sendCompressed(message)
-    else this.#run = run.append(message.frame)
+    const frame = this.#transport.frame(message)
+    if (frame !== undefined) this.#run = (this.#run ?? outbox.begin(this)).append(frame)
     return true
   }
 
@@ -151,27 +139,20 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   flush(): void {
     const run = this.#run
     this.#run = undefined
-    if (run === undefined || run.byteLength === 0 || !this.#socket.writable) return
-    const bytes = run.join()
-    // In pieces, because a piece of which the kernel took only a part counts as waiting.
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-      this.#socket.write(bytes.length <= PIECE_BYTES ? bytes : bytes.subarray(at, at + PIECE_BYTES))
-    }
+    if (run !== undefined && run.byteLength > 0) this.#transport.write(run.join())
   }
 
-  /** Says what waits, then ends the connection with a close frame; `text` is for the page, `reason` for onClose. */
+  /** Says what waits, then ends the connection; `text` is for the page, `reason` for onClose. */
   close(code: CloseCode, text: string, reason: CloseReason): void {
     if (this.#hasLeft) return
     this.flush()
-    this.#webSocket.close(code, text)
-    // A socket that is not read would never see the other side's answer.
-    this.#webSocket.resume()
+    this.#transport.close(code, text)
     this.leave(reason)
   }
 
   /** Ends the connection at once; what waits is dropped. */
   destroy(reason: CloseReason): void {
-    this.#webSocket.terminate()
+    this.#transport.destroy()
     this.leave(reason)
   }
 
@@ -184,22 +165,14 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   }
 
   pauseReading(reason: number): void {
-    if (this.#pauseReasons === 0 && !this.#hasLeft) this.#webSocket.pause()
+    if (this.#pauseReasons === 0 && !this.#hasLeft) this.#transport.pause()
     this.#pauseReasons |= reason
   }
 
   resumeReading(reason: number): void {
     if (this.#pauseReasons === 0) return
     this.#pauseReasons &= ~reason
-    if (this.#pauseReasons === 0) this.#webSocket.resume()
-  }
-
-  get #waitingBytes(): number {
-    return this.#compresses ? this.#webSocket.bufferedAmount : this.bufferedBytes
-  }
-
-  #sendCompressed(message: OutgoingMessage): void {
-    this.#webSocket.send(message.ownBody, { binary: message.isBinary })
+    if (this.#pauseReasons === 0) this.#transport.resume()
   }
 
   readonly #onUnreadableSession = (err: unknown): void => {

@@ -1,6 +1,3 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import {
   type CloseReason,
   Command,
@@ -16,12 +13,12 @@ import {
   type Log,
 } from '@gatewayworker/protocol'
 import { RegisterAnnouncer } from '@gatewayworker/register'
-import { type WebSocket, WebSocketServer } from 'ws'
 import { type ClientQuery, type ClientRow, listClients } from './census.ts'
 import { ClientConnection, type ClientCounters, type ClientSurroundings, PauseReason } from './client-connection.ts'
+import { ClientPort } from './client-port.ts'
+import type { OnClient } from './client-transport.ts'
 import { CloseCode } from './close-codes.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
-import { readHandshake, readOrigin } from './handshake.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Hub } from './hub.ts'
 import { OutgoingMessage } from './message.ts'
@@ -29,14 +26,13 @@ import { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { Reachability } from './reachability.ts'
 import { BUILT_IN_ROUTERS } from './router.ts'
+import { WebSocketAcceptor } from './websocket-acceptor.ts'
 import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
-/** A handshake must be complete in this time, in milliseconds. */
+/** A connection must be a client in this time, in milliseconds. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
 /** How exactly it is known since when a client is silent, in milliseconds. */
 const CLOCK_MS = 100
-/** How long a client may take to answer a close frame before it is cut off, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 2_000
 /** What a message travels with to its worker, at most. */
 const FRAME_MARGIN_BYTES = 1024
 
@@ -66,12 +62,11 @@ export class GatewayServer {
   readonly counters: ClientCounters = { droppedMessages: 0, receivedMessages: 0, sentMessages: 0, slowClients: 0 }
   readonly #around: CommandSurroundings & ClientSurroundings
   readonly #heartbeat: Heartbeat<ClientConnection>
-  readonly #http: Server
   readonly #hub = new Hub<ClientConnection>()
   readonly #listener: LinkListener
   readonly #log: Log
   readonly #options: typeof GATEWAY_DEFAULTS & GatewayServerOptions
-  readonly #webSockets: WebSocketServer
+  readonly #port: ClientPort
   readonly #workers: WorkerPool
   #clock: NodeJS.Timeout | undefined
   /** `performance.now()`, not older than 0.1 s: asked once for all messages of that time. */
@@ -119,20 +114,13 @@ export class GatewayServer {
       port: lanPort,
       secretKey,
     })
-    this.#http = createServer({
-      connectionsCheckingInterval: HANDSHAKE_TIMEOUT_MS / 5,
-      headersTimeout: HANDSHAKE_TIMEOUT_MS,
-      requestTimeout: HANDSHAKE_TIMEOUT_MS,
-    })
-    this.#http.on('request', onPlainRequest)
-    this.#http.on('upgrade', this.#onUpgrade)
-    this.#webSockets = new WebSocketServer({
-      clientTracking: false,
-      // @ts-expect-error the option is younger than its types
-      closeTimeout: CLOSE_TIMEOUT_MS,
-      maxPayload: maxPayloadBytes,
-      noServer: true,
-      perMessageDeflate: compression,
+    this.#port = new ClientPort({
+      createAcceptor: (reception) =>
+        new WebSocketAcceptor({ compression, maxPayloadBytes, onClient: this.#onClient, reception }),
+      handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      host: settings.clientHost,
+      log,
+      port: settings.clientPort,
     })
     const ping = new OutgoingMessage(Buffer.from(pingData), false, false)
     this.#heartbeat = new Heartbeat({
@@ -145,8 +133,7 @@ export class GatewayServer {
 
   /** Where clients connect. */
   get address(): { host: string; port: number } {
-    const { address, port } = this.#http.address() as AddressInfo
-    return { host: address, port }
+    return this.#port.address
   }
 
   get clientCount(): number {
@@ -191,12 +178,12 @@ export class GatewayServer {
 
   /** Listens and announces itself. Rejects with the system's error if a port cannot be had. */
   async start(): Promise<void> {
-    const { clientHost, clientPort, lanIp, log, registerAddresses, secretKey } = this.#options
+    const { lanIp, log, registerAddresses, secretKey } = this.#options
     const { port } = await this.#listener.listen()
     this.#lanAddress = `${lanIp}:${port}`
     this.#gatewayKey = gatewayKey(this.#lanAddress)
     try {
-      await this.#listenToClients(clientHost, clientPort)
+      await this.#port.listen()
     } catch (error) {
       await this.#listener.close()
       throw error
@@ -217,8 +204,7 @@ export class GatewayServer {
     this.#announcer?.close()
     this.#heartbeat.stop()
     clearInterval(this.#clock)
-    this.#http.close()
-    this.#http.closeAllConnections() // those that are no WebSocket yet, and would become one too late
+    this.#port.close()
     for (const client of this.#hub.members()) client.pauseReading(PauseReason.GATEWAY_STOPS)
     await this.#workers.whenSettled(timeoutMs / 2) // and what came of it has been sent
     for (const client of [...this.#hub.members()]) {
@@ -226,17 +212,6 @@ export class GatewayServer {
     }
     await this.#workers.whenSettled(timeoutMs / 2)
     await this.#listener.close()
-  }
-
-  #listenToClients(host: string, port: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#http.once('error', reject)
-      this.#http.listen({ host, port }, () => {
-        this.#http.off('error', reject)
-        this.#http.on('error', (err) => this.#log.error({ err }, 'the client port failed'))
-        resolve()
-      })
-    })
   }
 
   readonly #onLink = (link: Link, hello: Hello): LinkHandler => {
@@ -263,56 +238,42 @@ export class GatewayServer {
 
   readonly #onFrame: LinkHandler['onFrame'] = (frame, link) => carryOut(this.#around, frame, link)
 
-  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    socket.on('error', (err) => this.#log.debug({ err }, 'a client connection broke'))
-    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#onClientConnect(webSocket, socket as Socket, request)
-    })
-  }
-
-  #onClientConnect(webSocket: WebSocket, socket: Socket, request: IncomingMessage): void {
+  readonly #onClient: OnClient = (transport, origin, handshake) => {
     const connectionId = this.#hub.takeConnectionId()
-    const origin = readOrigin(request)
     const clientId = encodeClientId(this.#gatewayKey, connectionId)
-    const client = new ClientConnection(connectionId, clientId, webSocket, socket, origin, this.#around)
-    socket.setNoDelay(true)
+    const client = new ClientConnection(connectionId, clientId, transport, origin, this.#around)
     this.#hub.add(client)
-    const onAlive = () => {
-      client.silentChecks = -1
-    }
-    webSocket.on('message', (data, isBinary) => this.#onClientMessage(client, data as Buffer, isBinary))
-    webSocket.on('ping', onAlive)
-    webSocket.on('pong', onAlive)
-    webSocket.on('error', (err) => {
-      this.#log.debug({ clientId, err }, 'a client broke the WebSocket protocol')
-      client.leave('protocol_error')
-    })
-    webSocket.on('close', () => client.leave('client'))
     this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
-    this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, readHandshake(request, origin))
+    if (handshake !== undefined) this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, handshake)
+    return {
+      onMessage: (body, isBinary) => this.#onClientMessage(client, body, isBinary),
+      onAlive: () => {
+        client.silentChecks = -1
+      },
+      onProtocolError: (err) => {
+        this.#log.debug({ clientId, err }, 'a client broke the protocol')
+        client.leave('protocol_error')
+      },
+      onClose: () => client.leave('client'),
+    }
   }
 
   readonly #tick = (): void => {
     this.#now = performance.now()
   }
 
-  #onClientMessage(client: ClientConnection, data: Buffer, isBinary: boolean): void {
+  #onClientMessage(client: ClientConnection, body: Buffer, isBinary: boolean): void {
     if (client.hasLeft) return
     client.lastMessageAt = this.#now
     client.silentChecks = -1
     this.counters.receivedMessages += 1
-    this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, data)
+    this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, body)
   }
 
   readonly #onClientLeave = (client: ClientConnection, reason: CloseReason): void => {
     this.#hub.remove(client)
     this.#workers.deliverClose(client, reason)
   }
-}
-
-function onPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
-  const headers = { connection: 'close, upgrade', 'content-type': 'text/plain', upgrade: 'websocket' }
-  response.writeHead(426, headers).end('This port speaks WebSocket: connect to it with ws://, not http://.\n')
 }
 
 function withoutUndefined<T extends object>(options: T): Partial<T> {

@@ -8,12 +8,6 @@ export interface Handshake {
   server: Record<string, string | number>
 }
 
-/** Where the request comes from; an IPv4 address mapped into IPv6 is told as IPv4. */
-export function readOrigin(request: IncomingMessage): ClientOrigin {
-  const { localPort = 0, remoteAddress = '', remotePort = 0 } = request.socket
-  return { gatewayPort: localPort, remoteAddress: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), remotePort }
-}
-
 /** What the handshake says, named as PHP names it. */
 export function readHandshake(request: IncomingMessage, origin: ClientOrigin): Handshake {
   const { headers, httpVersion, method = 'GET', url = '/' } = request

@@ -1,6 +1,5 @@
-const FIN = 0x80
-const TEXT = 1
-const BINARY = 2
+/** How a message looks on the wire of a protocol. The same function for all who speak it, so that a message is framed once for them. */
+export type Framing = (body: Buffer, isBinary: boolean) => Buffer
 
 /** A message on its way to one client or many: framed when the first of them needs it, and only once. */
 export class OutgoingMessage {
@@ -8,6 +7,7 @@ export class OutgoingMessage {
   readonly isBinary: boolean
   readonly isRaw: boolean
   #frame: Buffer | undefined
+  #framing: Framing | undefined
   #ownBody: Buffer | undefined
 
   /** `isRaw`: the body already is what the client's protocol wants. `body` may be a view: it is copied when it is used. */
@@ -23,29 +23,12 @@ export class OutgoingMessage {
     return this.#ownBody
   }
 
-  /** The bytes for the client's socket. */
-  get frame(): Buffer {
-    this.#frame ??= this.isRaw ? this.ownBody : frameMessage(this.body, this.isBinary)
+  /** The bytes for the sockets of those who speak a protocol. */
+  framedBy(framing: Framing): Buffer {
+    if (this.#frame === undefined || this.#framing !== framing) {
+      this.#frame = this.isRaw ? this.ownBody : framing(this.body, this.isBinary)
+      this.#framing = framing
+    }
     return this.#frame
   }
-}
-
-/** A WebSocket frame of a server: unmasked, unfragmented (RFC 6455 section 5.2). */
-export function frameMessage(body: Uint8Array, isBinary: boolean): Buffer {
-  const { length } = body
-  const headerBytes = length < 126 ? 2 : length < 65_536 ? 4 : 10
-  const frame = Buffer.allocUnsafe(headerBytes + length)
-  frame[0] = FIN | (isBinary ? BINARY : TEXT)
-  if (headerBytes === 2) {
-    frame[1] = length
-  } else if (headerBytes === 4) {
-    frame[1] = 126
-    frame.writeUInt16BE(length, 2)
-  } else {
-    frame[1] = 127
-    frame.writeUInt32BE(0, 2)
-    frame.writeUInt32BE(length, 6)
-  }
-  frame.set(body, headerBytes)
-  return frame
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 // @ts-expect-error ws has it, its types do not
 import { Receiver } from 'ws'
-import { frameMessage, OutgoingMessage } from '../src/message.ts'
+import { OutgoingMessage } from '../src/message.ts'
+import { frameWebSocketMessage } from '../src/websocket-frame.ts'
 
 const LENGTHS = [0, 1, 125, 126, 127, 65_535, 65_536, 1_000_000]
 
@@ -19,7 +20,7 @@ describe('a framed message', () => {
   test.each(LENGTHS)('of %i bytes comes out as it went in, text or binary', async (length) => {
     const body = Buffer.alloc(length, 'x')
     for (const isBinary of [false, true]) {
-      const received = await receive(frameMessage(body, isBinary))
+      const received = await receive(frameWebSocketMessage(body, isBinary))
       expect(received.isBinary).toBe(isBinary)
       expect(received.data.equals(body)).toBe(true)
     }
@@ -32,7 +33,7 @@ describe('a framed message', () => {
     [65_535, '817effff'],
     [65_536, '817f0000000000010000'],
   ])('of %i bytes has the shortest header', (length, header) => {
-    const frame = frameMessage(Buffer.alloc(length), false)
+    const frame = frameWebSocketMessage(Buffer.alloc(length), false)
     expect(frame.subarray(0, header.length / 2).toString('hex')).toBe(header)
     expect(frame.length).toBe(header.length / 2 + length)
   })
@@ -41,18 +42,21 @@ describe('a framed message', () => {
 describe('an outgoing message', () => {
   test('is framed once for everybody', () => {
     const message = new OutgoingMessage(Buffer.from('a'), false, false)
-    expect(message.frame).toBe(message.frame)
+    expect(message.framedBy(frameWebSocketMessage)).toBe(message.framedBy(frameWebSocketMessage))
     expect(message.ownBody).toBe(message.ownBody)
   })
 
   test('that is raw is sent as it is', () => {
-    expect(new OutgoingMessage(Buffer.from('as it is'), false, true).frame.toString()).toBe('as it is')
+    expect(new OutgoingMessage(Buffer.from('as it is'), false, true).framedBy(frameWebSocketMessage).toString()).toBe(
+      'as it is',
+    )
   })
 
   test.each([false, true])('outlives the chunk that it came in (raw: %s)', (isRaw) => {
     const chunk = Buffer.from('message')
     const message = new OutgoingMessage(chunk.subarray(0), false, isRaw)
-    const { frame, ownBody } = message
+    const { ownBody } = message
+    const frame = message.framedBy(frameWebSocketMessage)
     chunk.fill(0)
     expect(frame.toString()).toContain('message')
     expect(ownBody.toString()).toBe('message')

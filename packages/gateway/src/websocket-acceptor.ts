@@ -1,0 +1,66 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import type { ClientAcceptor, Reception } from './client-port.ts'
+import type { OnClient } from './client-transport.ts'
+import { readHandshake } from './handshake.ts'
+import { WebSocketTransport } from './websocket-transport.ts'
+
+/** How long a client may take to answer a close frame before it is cut off, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 2_000
+
+export interface WebSocketAcceptorOptions {
+  /** Offer permessage-deflate. */
+  compression: boolean
+  maxPayloadBytes: number
+  onClient: OnClient
+  reception: Reception
+}
+
+/** Makes clients of connections that ask for a WebSocket, and tells all others to. */
+export class WebSocketAcceptor implements ClientAcceptor {
+  /** Does not listen: it is given the connections of the client port. */
+  readonly #http: Server
+  readonly #onClient: OnClient
+  readonly #reception: Reception
+  readonly #webSockets: WebSocketServer
+
+  constructor({ compression, maxPayloadBytes, onClient, reception }: WebSocketAcceptorOptions) {
+    this.#onClient = onClient
+    this.#reception = reception
+    this.#http = createServer(onPlainRequest)
+    this.#http.on('upgrade', this.#onUpgrade)
+    this.#webSockets = new WebSocketServer({
+      clientTracking: false,
+      // @ts-expect-error the option is younger than its types
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      maxPayload: maxPayloadBytes,
+      noServer: true,
+      perMessageDeflate: compression,
+    })
+  }
+
+  accept(socket: Socket): void {
+    this.#http.emit('connection', socket)
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, duplex: Duplex, head: Buffer): void => {
+    const socket = duplex as Socket
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const origin = this.#reception.admit(socket)
+      const transport = new WebSocketTransport(webSocket, socket)
+      const handler = this.#onClient(transport, origin, readHandshake(request, origin))
+      webSocket.on('message', (data, isBinary) => handler.onMessage(data as Buffer, isBinary))
+      webSocket.on('ping', () => handler.onAlive())
+      webSocket.on('pong', () => handler.onAlive())
+      webSocket.on('error', (error) => handler.onProtocolError(error))
+      webSocket.on('close', () => handler.onClose())
+    })
+  }
+}
+
+function onPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
+  const headers = { connection: 'close, upgrade', 'content-type': 'text/plain', upgrade: 'websocket' }
+  response.writeHead(426, headers).end('This port speaks WebSocket: connect to it with ws://, not http://.\n')
+}
