@@ -13,7 +13,7 @@ import { Inbox } from '../../gateway/test/support/inbox.ts'
 import { type KeptFrame, keep } from '../../gateway/test/support/raw-peer.ts'
 import { RecordedLog } from '../../gateway/test/support/recorded-log.ts'
 import { startRegister } from '../../gateway-client/test/start-cluster.ts'
-import { RegisterAnnouncer } from '../../register/src/index.ts'
+import { announceGateway } from '../../register/src/index.ts'
 import { BusinessWorker, type BusinessWorkerOptions, type Events } from '../src/index.ts'
 
 /** A promise that a test settles when it likes. */
@@ -120,9 +120,9 @@ export async function startRawGateway(
     secretKey: '',
   })
   const address = `127.0.0.1:${(await listener.listen()).port}`
-  const announcer = new RegisterAnnouncer(address, { registerAddresses: [registerAddress] })
+  const announcer = announceGateway(address, { registerAddresses: [registerAddress] })
   const kill = async () => {
-    announcer.close()
+    await announcer.close()
     for (const link of sockets) link.destroy()
     await listener.close()
   }

@@ -10,7 +10,7 @@ import {
   type Role,
   silentLog,
 } from '@gatewayworker/protocol'
-import { RegisterWatcher } from '@gatewayworker/register'
+import { type Watcher, watchGateways } from '@gatewayworker/register'
 import { PooledGateway } from './pooled-gateway.ts'
 
 export interface GatewayPoolOptions {
@@ -70,7 +70,7 @@ export class GatewayPool {
   readonly #instance = createInstanceId()
   readonly #log: Log
   readonly #options: GatewayPoolOptions
-  readonly #watcher: RegisterWatcher
+  readonly #watcher: Watcher
   #fullLinks = 0
   #isClosed = false
   #isListed = false
@@ -82,7 +82,7 @@ export class GatewayPool {
     this.deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS
     this.#log = options.log ?? silentLog
     this.#options = options
-    this.#watcher = new RegisterWatcher(options, this.#onAddresses)
+    this.#watcher = watchGateways(options, this.#onAddresses)
     openPools.add(this)
   }
 

@@ -1,5 +1,5 @@
 import { Command, connectionIdOf, EMPTY, encodeSession, Flag, GatewayWorkerError } from '@gatewayworker/protocol'
-import { parseRegisterAddress } from '@gatewayworker/register'
+import { checkRegisterAddress } from '@gatewayworker/register'
 import {
   checkClientId,
   checkGroup,
@@ -67,7 +67,7 @@ export class GatewayClient {
   /** Throws BAD_REGISTER_ADDRESS. */
   constructor(options: GatewayClientOptions = {}) {
     this.#options = options
-    checkRegisterAddress(this.registerAddress)
+    checkRegisterAddresses(this.registerAddress)
   }
 
   get registerAddress(): string | readonly string[] {
@@ -76,7 +76,7 @@ export class GatewayClient {
 
   /** Set before the first call; a later change lets go of the links of the cluster before. Throws BAD_REGISTER_ADDRESS. */
   set registerAddress(registerAddress: string | readonly string[]) {
-    checkRegisterAddress(registerAddress)
+    checkRegisterAddresses(registerAddress)
     this.#configure({ registerAddress })
   }
 
@@ -546,8 +546,8 @@ function targetsOf(gateway: PooledGateway | undefined): Target[] {
   return gateway === undefined ? [] : [{ gateway }]
 }
 
-function checkRegisterAddress(oneOrMany: string | readonly string[]): void {
+function checkRegisterAddresses(oneOrMany: string | readonly string[]): void {
   const addresses = [oneOrMany].flat()
   if (addresses.length === 0) throw new GatewayWorkerError('BAD_REGISTER_ADDRESS', 'no register address was given')
-  for (const address of addresses) parseRegisterAddress(address)
+  for (const address of addresses) checkRegisterAddress(address)
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { RegisterAnnouncer } from '@gatewayworker/register'
+import { announceGateway } from '@gatewayworker/register'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { linkWorker } from '../../gateway/test/support/raw-peer.ts'
 import { RecordedLog } from '../../gateway/test/support/recorded-log.ts'
@@ -72,7 +72,7 @@ describe('a gateway that is listed and cannot be reached', () => {
     await once(mute, 'listening')
     onTestFinished(() => void mute.close())
     const { port } = mute.address() as { port: number }
-    const announcer = new RegisterAnnouncer(`127.0.0.1:${port}`, { registerAddresses: [register.address] })
+    const announcer = announceGateway(`127.0.0.1:${port}`, { registerAddresses: [register.address] })
     onTestFinished(() => announcer.close())
     await whenListed(register.address, 1)
     const error = (await errorOf(pushTo(register.address).getAllClientIdCount())) as GatewayUnavailableError
@@ -104,7 +104,7 @@ describe('a cluster that is not there', () => {
   test('a wrong secret at the gateway alone is said so', async () => {
     const register = await startRegister()
     const gateway = await startGateway({ registerAddresses: ['127.0.0.1:1'], secretKey: 'right' })
-    const announcer = new RegisterAnnouncer(gateway.lanAddress, { registerAddresses: [register.address] })
+    const announcer = announceGateway(gateway.lanAddress, { registerAddresses: [register.address] })
     onTestFinished(() => announcer.close())
     await whenListed(register.address, 1)
     const error = (await errorOf(

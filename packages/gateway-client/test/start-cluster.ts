@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { Command, type Log, silentLog } from '@gatewayworker/protocol'
-import { RegisterAnnouncer, RegisterServer, RegisterWatcher } from '@gatewayworker/register'
+import { announceGateway, RegisterServer, type Watcher, watchGateways } from '@gatewayworker/register'
 import { onTestFinished } from 'vitest'
 import type { GatewayServer } from '../../gateway/src/index.ts'
 import { linkWorker, type RawPeer } from '../../gateway/test/support/raw-peer.ts'
@@ -65,9 +65,9 @@ export async function startCluster({
 
 /** Resolves when the register knows so many gateways. */
 export async function whenListed(registerAddress: string, count: number, secretKey = ''): Promise<void> {
-  let watcher: RegisterWatcher | undefined
+  let watcher: Watcher | undefined
   await new Promise<void>((resolve) => {
-    watcher = new RegisterWatcher({ registerAddresses: [registerAddress], secretKey }, (addresses) => {
+    watcher = watchGateways({ registerAddresses: [registerAddress], secretKey }, (addresses) => {
       if (addresses.length === count) resolve()
     })
   })
@@ -80,7 +80,7 @@ export async function announceDeadGateway(registerAddress: string): Promise<stri
   await once(server, 'listening')
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
   server.close()
-  const announcer = new RegisterAnnouncer(address, { registerAddresses: [registerAddress] })
+  const announcer = announceGateway(address, { registerAddresses: [registerAddress] })
   onTestFinished(() => announcer.close())
   return address
 }

@@ -12,7 +12,7 @@ import {
   LinkListener,
   type Log,
 } from '@gatewayworker/protocol'
-import { RegisterAnnouncer } from '@gatewayworker/register'
+import { type Announcer, announceGateway } from '@gatewayworker/register'
 import { type ClientQuery, type ClientRow, listClients } from './census.ts'
 import { ClientConnection, type ClientCounters, type ClientSurroundings, PauseReason } from './client-connection.ts'
 import { ClientPort } from './client-port.ts'
@@ -71,7 +71,7 @@ export class GatewayServer {
   #clock: NodeJS.Timeout | undefined
   /** `performance.now()`, not older than 0.1 s: asked once for all messages of that time. */
   #now = performance.now()
-  #announcer: RegisterAnnouncer | undefined
+  #announcer: Announcer | undefined
   readonly #instance = createInstanceId()
   #gatewayKey = ''
   #lanAddress = ''
@@ -194,14 +194,14 @@ export class GatewayServer {
       registerAddresses,
       secretKey,
     })
-    this.#announcer = new RegisterAnnouncer(this.#lanAddress, { log, registerAddresses, secretKey })
+    this.#announcer = announceGateway(this.#lanAddress, { log, registerAddresses, secretKey })
     this.#heartbeat.start()
     this.#clock = setInterval(this.#tick, CLOCK_MS)
   }
 
   /** Lets workers handle what clients have said, says goodbye to every client, lets the workers know, and ends; they may take `timeoutMs`. */
   async stop(timeoutMs: number = this.#options.stopTimeoutMs): Promise<void> {
-    this.#announcer?.close()
+    const withdrawn = this.#announcer?.close()
     this.#heartbeat.stop()
     clearInterval(this.#clock)
     this.#port.close()
@@ -211,6 +211,7 @@ export class GatewayServer {
       client.close(CloseCode.GATEWAY_STOPS, 'gateway stops', 'gateway_stopped')
     }
     await this.#workers.whenSettled(timeoutMs / 2)
+    await withdrawn
     await this.#listener.close()
   }
 

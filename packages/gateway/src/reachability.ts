@@ -1,5 +1,5 @@
 import { createInstanceId, Dialer } from '@gatewayworker/protocol'
-import { RegisterWatcher } from '@gatewayworker/register'
+import { watchGateways } from '@gatewayworker/register'
 
 export interface ReachabilityOptions {
   /** What the gateway tells whoever links. */
@@ -40,7 +40,7 @@ export class Reachability {
         watcher.close()
         resolve(problem)
       }
-      const watcher = new RegisterWatcher({ registerAddresses, secretKey }, (addresses) => {
+      const watcher = watchGateways({ registerAddresses, secretKey }, (addresses) => {
         if (!addresses.includes(lanAddress)) return
         this.#wasListed = true
         finish()

@@ -1,7 +1,3 @@
-export {
-  parseRegisterAddress,
-  RegisterAnnouncer,
-  type RegisterClientOptions,
-  RegisterWatcher,
-} from './register-client.ts'
+export { announceGateway, checkRegisterAddress, watchGateways } from './discover.ts'
+export type { Announcer, DiscoveryOptions, Watcher } from './discovery.ts'
 export { RegisterServer, type RegisterServerOptions } from './register-server.ts'

@@ -1,15 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { GatewayWorkerError, type Log, silentLog } from '@gatewayworker/protocol'
+import type { DiscoveryOptions, Watcher } from './discovery.ts'
+import { HeldList } from './held-list.ts'
 import { encodeLine, LineParser, type RegisterMessage } from './lines.ts'
-
-export interface RegisterClientOptions {
-  log?: Log
-  /** Whether the connection keeps this process running. Default true. */
-  persistent?: boolean
-  /** "host:port" of every register. */
-  registerAddresses: readonly string[]
-  secretKey?: string
-}
 
 const RETRY_MS = 1_000
 /** Processes of a cluster start together: a register that is not there yet is given its time to start, and looked for more often. */
@@ -22,15 +15,20 @@ abstract class RegisterClient {
   protected readonly log: Log
   readonly #connections: RegisterConnection[]
 
-  constructor(options: RegisterClientOptions, firstLine: RegisterMessage) {
+  constructor(options: DiscoveryOptions, firstLine: RegisterMessage) {
     this.log = options.log ?? silentLog
     if (options.registerAddresses.length === 0)
       throw new GatewayWorkerError('BAD_REGISTER_ADDRESS', 'no register address was given')
     const line = encodeLine({ ...firstLine, secret_key: options.secretKey ?? '' })
     this.#connections = options.registerAddresses.map(
       (address) =>
-        new RegisterConnection(address, line, this.log, options.persistent ?? true, (message) =>
-          this.onMessage(address, message),
+        new RegisterConnection(
+          address,
+          line,
+          this.log,
+          options.persistent ?? true,
+          (message) => this.onMessage(address, message),
+          () => this.onAway(address),
         ),
     )
   }
@@ -42,6 +40,9 @@ abstract class RegisterClient {
 
   /** A register has said something. */
   protected abstract onMessage(register: string, message: RegisterMessage): void
+
+  /** A register that had said something cannot be heard any more. */
+  protected abstract onAway(register: string): void
 
   /** The registers that can be heard now. */
   protected get connected(): string[] {
@@ -57,20 +58,21 @@ abstract class RegisterClient {
 /** A gateway's side: its address is online at every register as long as this is open. */
 export class RegisterAnnouncer extends RegisterClient {
   /** `address` is the gateway's "IPv4:LAN port". */
-  constructor(address: string, options: RegisterClientOptions) {
+  constructor(address: string, options: DiscoveryOptions) {
     super(options, { event: 'gateway_connect', address })
   }
 
   protected override onMessage(): void {}
+  protected override onAway(): void {}
 }
 
 /** A worker's or backend's side: hears which gateways are online, the union of what the registers say. */
-export class RegisterWatcher extends RegisterClient {
-  readonly #lists = new Map<string, string[]>()
+export class RegisterWatcher extends RegisterClient implements Watcher {
+  readonly #lists = new Map<string, HeldList>()
   readonly #onAddresses: (addresses: string[]) => void
 
   /** `onAddresses` gets the whole list, at once and at every message. A register that is away keeps what it said last. */
-  constructor(options: RegisterClientOptions, onAddresses: (addresses: string[]) => void) {
+  constructor(options: DiscoveryOptions, onAddresses: (addresses: string[]) => void) {
     super(options, { event: 'worker_connect' })
     this.#onAddresses = onAddresses
   }
@@ -78,18 +80,30 @@ export class RegisterWatcher extends RegisterClient {
   /** Whether a register that can be heard now knows a gateway; undefined if none can be heard. */
   knows(address: string): boolean | undefined {
     const registers = this.connected
-    return registers.length === 0
-      ? undefined
-      : registers.some((register) => this.#lists.get(register)?.includes(address))
+    return registers.length === 0 ? undefined : registers.some((register) => this.#lists.get(register)?.names(address))
   }
 
   protected override onMessage(register: string, message: RegisterMessage): void {
     if (message.event !== 'broadcast_addresses') return
     // PHP encodes a list with gaps as a map
-    const list = Object.values(message.addresses ?? {})
-    const addresses = list.filter((address): address is string => typeof address === 'string')
-    this.#lists.set(register, addresses)
-    this.#onAddresses([...new Set([...this.#lists.values()].flat())])
+    const values = Object.values(message.addresses ?? {})
+    const addresses = values.filter((address): address is string => typeof address === 'string')
+    const list = this.#lists.get(register) ?? new HeldList(this.#onChange)
+    this.#lists.set(register, list)
+    list.take(addresses)
+  }
+
+  protected override onAway(register: string): void {
+    this.#lists.get(register)?.leave()
+  }
+
+  override close(): void {
+    super.close()
+    for (const list of this.#lists.values()) list.close()
+  }
+
+  readonly #onChange = (): void => {
+    this.#onAddresses([...new Set([...this.#lists.values()].flatMap(({ addresses }) => addresses))])
   }
 }
 
@@ -110,6 +124,7 @@ class RegisterConnection {
   problem: string | undefined
   readonly #firstLine: string
   readonly #log: Log
+  readonly #onAway: () => void
   readonly #onMessage: (message: RegisterMessage) => void
   readonly #persistent: boolean
   #isClosed = false
@@ -124,10 +139,12 @@ class RegisterConnection {
     log: Log,
     persistent: boolean,
     onMessage: (message: RegisterMessage) => void,
+    onAway: () => void,
   ) {
     this.address = address
     this.#firstLine = firstLine
     this.#log = log
+    this.#onAway = onAway
     this.#onMessage = onMessage
     this.#persistent = persistent
     this.#connect()
@@ -170,6 +187,7 @@ class RegisterConnection {
       reason = error.message
     })
     socket.on('close', () => {
+      if (this.isConnected) this.#onAway()
       this.isConnected = false
       clearInterval(ping)
       clearTimeout(isAccepted)

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { RegisterAnnouncer, type RegisterClientOptions, RegisterWatcher } from '../src/register-client.ts'
+import type { DiscoveryOptions } from '../src/discovery.ts'
+import { RegisterAnnouncer, RegisterWatcher } from '../src/register-client.ts'
 import { keptLog, Peer, startRegister } from './peer.ts'
 
 /** A watcher whose lists are waited for one by one. */
-function watch(registerAddresses: string[], options: Partial<RegisterClientOptions> = {}) {
+function watch(registerAddresses: string[], options: Partial<DiscoveryOptions> = {}) {
   const lists: string[][] = []
   let wake = () => {}
   const watcher = new RegisterWatcher({ registerAddresses, ...options }, (addresses) => {
@@ -28,7 +29,7 @@ function watch(registerAddresses: string[], options: Partial<RegisterClientOptio
   return { watcher, next, until }
 }
 
-function announce(address: string, registerAddresses: string[], options: Partial<RegisterClientOptions> = {}) {
+function announce(address: string, registerAddresses: string[], options: Partial<DiscoveryOptions> = {}) {
   const announcer = new RegisterAnnouncer(address, { registerAddresses, ...options })
   onTestFinished(() => announcer.close())
   return announcer

@@ -1,0 +1,28 @@
+import type { Log } from '@gatewayworker/protocol'
+
+/** How to take part in a cluster, whatever tells who is in it. */
+export interface DiscoveryOptions {
+  log?: Log
+  /** Whether taking part keeps this process running. Default true. */
+  persistent?: boolean
+  /** "host:port" of every register. */
+  registerAddresses: readonly string[]
+  secretKey?: string
+}
+
+/** A gateway's side: its address is online as long as this is open and its process lives. */
+export interface Announcer {
+  /** Why each register that is away is so, in words. */
+  readonly problems: string[]
+  /** Withdraws the address; resolves when that was said, or cannot be. */
+  close(): Promise<void>
+}
+
+/** A worker's or backend's side: hears which gateways are online. */
+export interface Watcher {
+  /** Why each register that is away is so, in words. */
+  readonly problems: string[]
+  close(): void
+  /** Whether a gateway is online as far as can be asked now; undefined if nobody can be asked: who is merely cut off knows nothing. */
+  knows(address: string): boolean | undefined
+}
