@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { useCluster } from './cluster.ts'
-import { commandOf, helloFrame, LanCommand, lanFrame } from './lan-frame.ts'
+import { commandOf, helloFrame, LanCommand, lanFrame, proofFrame } from './lan-frame.ts'
 import { RawConnection } from './raw-connection.ts'
 
 // Without a secret a first frame may be any command, as PHP's backends say it.
@@ -40,8 +40,12 @@ async function endWith(port: number, bytes: Uint8Array): Promise<Buffer> {
 /** A link that the gateway has let in as a backend's. */
 async function openLink(): Promise<RawConnection> {
   const connection = await RawConnection.open(lanPort())
-  connection.write(helloFrame(LanCommand.backend, secretKey))
-  expect(commandOf(await connection.until((received) => commandOf(received) !== undefined))).toBe(LanCommand.hello)
+  connection.write(helloFrame(LanCommand.backend))
+  const challenge = await connection.until((received) => commandOf(received) !== undefined)
+  connection.write(proofFrame(LanCommand.backend, secretKey, challenge))
+  const { length } = challenge
+  const all = await connection.until((received) => commandOf(received.subarray(length)) !== undefined)
+  expect(commandOf(all.subarray(length))).toBe(LanCommand.hello)
   return connection
 }
 
@@ -53,7 +57,7 @@ describe('on the LAN port', () => {
   })
 
   it('a hello that is cut off anywhere is none', async () => {
-    const hello = helloFrame(LanCommand.worker, secretKey)
+    const hello = helloFrame(LanCommand.worker)
     for (let length = 0; length < hello.length; length += 5) {
       expect(await endWith(lanPort(), hello.subarray(0, length))).toHaveLength(0)
     }
@@ -68,7 +72,7 @@ describe('on the LAN port', () => {
     ['is no hello', { command: 77 }],
     ['holds no JSON', { command: LanCommand.worker, body: '{"worker_key":' }],
     ['holds no object', { command: LanCommand.worker, body: 'null' }],
-    ['is of a version that is not ours', { command: LanCommand.worker, body: '{"native":{"version":999}}' }],
+    ['has no version', { command: LanCommand.worker, body: '{"native":{}}' }],
   ])('a first frame that %s ends the connection at once', async (_what, parts) => {
     const connection = await RawConnection.open(lanPort())
     connection.write(lanFrame(parts))

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { useCluster } from './cluster.ts'
-import { commandOf, helloFrame, LanCommand, lanFrame } from './lan-frame.ts'
+import { commandOf, helloFrame, LanCommand, lanFrame, proofFrame } from './lan-frame.ts'
 import type { Program } from './program.ts'
 import { RawConnection } from './raw-connection.ts'
 
@@ -12,7 +12,7 @@ const lanPort = () => String(cluster.gateways[0]!.child().lan).split(':')[1]!
 
 /** The register's line about somebody whom it did not let in. */
 const refusedByRegister = () => cluster.register.next({ msg: /its secret key is missing or wrong/ })
-const refusedByGateway = () => cluster.gateways[0]!.next({ msg: /the secret key is missing or wrong/ })
+const refusedByGateway = () => cluster.gateways[0]!.next({ msg: /secret key is (missing or )?wrong/ })
 
 afterAll(() => {
   for (const { text } of [cluster.register, ...cluster.gateways, cluster.workers] as Program[]) {
@@ -71,18 +71,34 @@ describe('with a wrong secret', () => {
   })
 
   it.each([
+    ['a worker', LanCommand.worker],
+    ['a backend', LanCommand.backend],
+  ])('%s gets no further than the first frames on the LAN port', async (_who, command) => {
+    const client = await cluster.connect()
+    const refused = refusedByGateway()
+    const connection = await RawConnection.open(lanPort())
+    connection.write(helloFrame(command))
+    const challenge = await connection.until((received) => commandOf(received) === LanCommand.challenge)
+    const push = lanFrame({ command: LanCommand.sendToAll, body: 'pushed' })
+    connection.write(Buffer.concat([proofFrame(command, 'a-wrong-secret', challenge), push]))
+    expect(commandOf((await connection.isEnded()).subarray(challenge.length))).toBe(LanCommand.refused)
+    await refused
+    client.send('hello')
+    expect(await client.nextJson()).toMatchObject({ echo: 'hello' })
+  })
+
+  it.each([
     ['a worker', LanCommand.worker, 'a-wrong-secret'],
-    ['a worker without one', LanCommand.worker, ''],
     ['a backend', LanCommand.backend, 'a-wrong-secret'],
     ['a backend without one', LanCommand.backend, ''],
-  ])('%s gets no further than the first frame on the LAN port', async (_who, command, given) => {
+  ])('%s of PHP gets no further than the first frame, and is told nothing', async (_who, command, secret_key) => {
     const client = await cluster.connect()
     const refused = refusedByGateway()
     const connection = await RawConnection.open(lanPort())
     // The command is in the same segment, as PHP sends it.
     const push = lanFrame({ command: LanCommand.sendToAll, body: 'pushed' })
-    connection.write(Buffer.concat([helloFrame(command, given), push]))
-    expect(commandOf(await connection.isEnded())).toBe(LanCommand.refused)
+    connection.write(Buffer.concat([lanFrame({ command, body: JSON.stringify({ secret_key }) }), push]))
+    expect(await connection.isEnded()).toHaveLength(0)
     await refused
     client.send('hello')
     expect(await client.nextJson()).toMatchObject({ echo: 'hello' })

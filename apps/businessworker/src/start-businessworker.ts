@@ -7,10 +7,12 @@ import {
   type Events,
 } from '@gatewayworker/businessworker'
 import {
+  credentialOptions,
   defineApp,
   formatAddress,
   type OptionTable,
   optionTypes,
+  readCredentials,
   runIfMain,
   startWatchdog,
 } from '@gatewayworker/supervisor'
@@ -53,7 +55,7 @@ const options = {
     describe: 'A register to watch; may be repeated',
     type: list(address),
   },
-  'secret-key': { default: '', describe: 'What every process of the cluster must know', type: text },
+  ...credentialOptions,
   'send-to-gateway-buffer-size': { default: 10_240_000, describe: 'Output that may wait for one gateway', type: bytes },
   'stop-timeout': {
     default: 10,
@@ -84,13 +86,13 @@ const app = defineApp({
       })
     }
     const worker = new BusinessWorker({
+      ...readCredentials(options),
       events,
       gatewayLostTimeoutMs: options['gateway-lost-timeout'] * 1000,
       id: index,
       log,
       name,
       registerAddresses: options['register-address'].map(formatAddress),
-      secretKey: options['secret-key'],
       sendToGatewayBufferSizeBytes: options['send-to-gateway-buffer-size'],
     })
     await worker.start()

@@ -1,4 +1,4 @@
-import { type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
+import { credentialOptions, type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
 
 const { address, bytes, file, flag, integer, ipv4, list, oneOf, port, seconds, text, websocketUrl } = optionTypes
 
@@ -34,7 +34,7 @@ export const gatewayOptions = {
     describe: 'A register to announce to; may be repeated',
     type: list(address),
   },
-  'secret-key': { default: '', describe: 'What every process of the cluster must know', type: text },
+  ...credentialOptions,
   'ping-interval': { default: 0, describe: 'Pause between heartbeats to clients; 0 for none', type: seconds },
   'ping-not-response-limit': {
     default: 0,

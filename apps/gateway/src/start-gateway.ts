@@ -1,5 +1,5 @@
 import { GatewayServer } from '@gatewayworker/gateway'
-import { defineApp, formatAddress, runIfMain } from '@gatewayworker/supervisor'
+import { defineApp, explainRefusal, formatAddress, readCredentials, runIfMain } from '@gatewayworker/supervisor'
 import { gatewayOptions } from './gateway-options.ts'
 import { loadRouter } from './load-router.ts'
 
@@ -20,6 +20,7 @@ const app = defineApp({
   sharedListen: ({ listen }) => formatAddress(listen),
   async start(options, context) {
     const server = new GatewayServer({
+      ...readCredentials(options),
       clientHost: options.listen.host,
       clientPort: options.listen.port,
       compression: options.compression,
@@ -35,12 +36,11 @@ const app = defineApp({
       poisonLimit: options['poison-limit'],
       registerAddresses: options['register-address'].map(formatAddress),
       router: await loadRouter(options.router, context),
-      secretKey: options['secret-key'],
       sendToClientBufferSizeBytes: options['send-to-client-buffer-size'],
       sendToWorkerBufferSizeBytes: options['send-to-worker-buffer-size'],
       slowClientPolicy: options['slow-client-policy'],
     })
-    await server.start()
+    await server.start().catch(explainRefusal)
     return {
       connections(query) {
         const { rows, total } = server.connections(query)

@@ -5,6 +5,8 @@ import type { App, Option, OptionTable } from '@gatewayworker/supervisor'
 
 /** What a config file of a cluster holds. Files and folders are relative to it. */
 export interface ClusterConfig {
+  /** Whether PHP's processes on other hosts are let in, and may be told the secret, which they say in clear. */
+  allowLegacy?: boolean
   /** Groups of gateways; two groups need different names, ports for clients and LAN ports. */
   gateways?: GroupConfig<typeof gateway>[]
   /** Where the log of a start in the background is, if not in the run folder. */

@@ -7,6 +7,7 @@ import {
   type App,
   type AppMember,
   type ClusterDefinition,
+  credentialOptions,
   type OptionTable,
   optionsFromConfig,
   optionTypes,
@@ -19,7 +20,7 @@ const options = {
     describe: 'A register of the cluster; may be repeated; default: those of the config file',
     type: optionTypes.list(optionTypes.address),
   },
-  'secret-key': gateway.options['secret-key'],
+  ...credentialOptions,
 } satisfies OptionTable
 
 /** The cluster of a config file; see cluster-config.ts for what that holds. */
@@ -28,10 +29,7 @@ export function defineConfigCluster(configFile: string): ClusterDefinition<typeo
     describe: `Starts the cluster of ${configFile}.`,
     load({ sections, values }) {
       const registers = readGroups(register, 'registers', sections.registers, configFile, values)
-      const shared = {
-        'register-address': values['register-address'] ?? addressesOf(registers),
-        'secret-key': values['secret-key'],
-      }
+      const shared = { ...values, 'register-address': values['register-address'] ?? addressesOf(registers) }
       // They stop from the last to the first: clients leave while there are workers to tell.
       const members = [
         ...registers.map((member, at) => ({ ...member, name: registers.length > 1 ? `Register${at + 1}` : undefined })),

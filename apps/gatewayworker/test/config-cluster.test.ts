@@ -20,7 +20,7 @@ function load(sections: object, values: { 'register-address'?: { host: string; p
   const read = { common: { config: file, 'log-level': 'info' as const }, sections: { ...sections } }
   const { members } = defineConfigCluster(file).load({
     ...read,
-    values: { 'register-address': undefined, 'secret-key': 'S', ...values },
+    values: { 'allow-legacy': false, 'register-address': undefined, 'secret-key': 'S', ...values },
   })
   return members as AppMember[]
 }

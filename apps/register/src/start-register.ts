@@ -1,5 +1,13 @@
 import { RegisterServer } from '@gatewayworker/register'
-import { defineApp, formatAddress, optionTypes, runIfMain } from '@gatewayworker/supervisor'
+import {
+  credentialOptions,
+  defineApp,
+  explainRefusal,
+  formatAddress,
+  optionTypes,
+  readCredentials,
+  runIfMain,
+} from '@gatewayworker/supervisor'
 
 /** The register process: who is in the cluster. */
 const app = defineApp({
@@ -13,12 +21,13 @@ const app = defineApp({
       describe: 'Where gateways, workers and backends find it',
       type: optionTypes.address,
     },
-    'secret-key': { default: '', describe: 'What every process of the cluster must know', type: optionTypes.text },
+    ...credentialOptions,
   },
   ports: ({ listen }) => [{ hostOption: '--listen', port: listen.port, portOption: '--listen' }],
-  async start({ listen, 'secret-key': secretKey }, { log }) {
-    const server = new RegisterServer({ ...listen, log, secretKey })
-    return { listen: formatAddress(await server.start()), stop: () => server.stop() }
+  async start(options, { log }) {
+    const server = new RegisterServer({ ...options.listen, ...readCredentials(options), log })
+    const address = await server.start().catch(explainRefusal)
+    return { listen: formatAddress(address), stop: () => server.stop() }
   },
 })
 

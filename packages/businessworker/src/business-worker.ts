@@ -1,6 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises'
 import { Gateway, GatewayPool, type PooledGateway } from '@gatewayworker/gateway-client'
-import { type Log, silentLog } from '@gatewayworker/protocol'
+import { type Credentials, credentialsOf, type Log, silentLog } from '@gatewayworker/protocol'
 import { AbsentGateways } from './absent-gateways.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { type Events, findEvents, findStrangers } from './events.ts'
@@ -8,7 +8,7 @@ import type { WorkerSurroundings } from './served-client.ts'
 import { ServedGateway } from './served-gateway.ts'
 import { setTimerLog, Timer } from './timer.ts'
 
-export interface BusinessWorkerOptions {
+export interface BusinessWorkerOptions extends Credentials {
   /** The loaded Events module. */
   events: object
   /** How long no register may know a gateway, in milliseconds, until its clients count as gone. Default 30 000. */
@@ -19,7 +19,6 @@ export interface BusinessWorkerOptions {
   /** Default BusinessWorker. */
   name?: string
   registerAddresses: readonly string[]
-  secretKey?: string
   /** Output that may wait for one gateway, in bytes, before nothing more is read. Default 10 240 000. */
   sendToGatewayBufferSizeBytes?: number
   /** How long handlers may take at stop to settle all that has come, in milliseconds. Default 2 000. */
@@ -92,15 +91,17 @@ export class BusinessWorker {
    * if onWorkerStart does.
    */
   async start(): Promise<void> {
-    const { registerAddresses, secretKey, sendToGatewayBufferSizeBytes } = this.#options
+    const { allowLegacy = false, registerAddresses, secretKey = '', sendToGatewayBufferSizeBytes } = this.#options
     process.on('unhandledRejection', this.#onUnhandledRejection)
     setTimerLog(this.#log)
     // Gateways hand clients to whoever is linked as a worker. Until this one serves, it pushes with links of any backend's kind.
     Gateway.registerAddress = registerAddresses
-    Gateway.secretKey = secretKey ?? ''
+    Gateway.secretKey = secretKey
+    Gateway.allowLegacy = allowLegacy
     await this.#events.onWorkerStart?.(this)
     if (this.#isStopping) return
     this.#pool = new GatewayPool({
+      ...credentialsOf(this.#options),
       bufferSizeBytes: sendToGatewayBufferSizeBytes,
       log: this.#log,
       onDown: this.#onDown,
@@ -108,7 +109,6 @@ export class BusinessWorker {
       onUp: this.#onUp,
       registerAddresses,
       role: { kind: 'worker', workerKey: `${this.name}:${this.id}` },
-      secretKey,
     })
     Gateway.usePool(this.#pool)
     await this.#pool.whenLinked(LINKED_TIMEOUT_MS)

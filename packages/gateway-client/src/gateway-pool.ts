@@ -1,5 +1,7 @@
 import {
+  type Credentials,
   createInstanceId,
+  credentialsOf,
   type Frame,
   type GatewayLink,
   GatewayWorkerError,
@@ -13,7 +15,7 @@ import {
 import { type Watcher, watchGateways } from '@gatewayworker/register'
 import { PooledGateway } from './pooled-gateway.ts'
 
-export interface GatewayPoolOptions {
+export interface GatewayPoolOptions extends Credentials {
   /** Output that may wait for one gateway, in bytes, before senders wait. Default 10 240 000. */
   bufferSizeBytes?: number
   /** How long a question or a send may wait for a gateway, in milliseconds. Default 5 000. */
@@ -29,7 +31,6 @@ export interface GatewayPoolOptions {
   persistent?: boolean
   registerAddresses: readonly string[]
   role: Role
-  secretKey?: string
 }
 
 /** A command to gateways. Every order has all fields, so that all have one shape and sending one is quick. */
@@ -181,6 +182,7 @@ export class GatewayPool {
     try {
       if (this.#gateways.has(gatewayKey(address))) return
       const gateway = new PooledGateway(address, {
+        ...credentialsOf(this.#options),
         bufferSizeBytes,
         hello: { instance: this.#instance, role, secretKey },
         log: this.#log,

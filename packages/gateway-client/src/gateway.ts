@@ -1,4 +1,12 @@
-import { Command, connectionIdOf, EMPTY, encodeSession, Flag, GatewayWorkerError } from '@gatewayworker/protocol'
+import {
+  Command,
+  type Credentials,
+  connectionIdOf,
+  EMPTY,
+  encodeSession,
+  Flag,
+  GatewayWorkerError,
+} from '@gatewayworker/protocol'
 import { checkRegisterAddress } from '@gatewayworker/register'
 import {
   checkClientId,
@@ -41,7 +49,7 @@ export interface SendOptions {
 type Sent<Options> = Promise<Options extends { receipt: true } ? Receipt : void>
 type RawOrOptions = boolean | SendOptions
 
-export interface GatewayClientOptions extends Pick<GatewayPoolOptions, 'deadlineMs' | 'log' | 'secretKey'> {
+export interface GatewayClientOptions extends Credentials, Pick<GatewayPoolOptions, 'deadlineMs' | 'log'> {
   /** "host:port" of the register, or of several. Default 127.0.0.1:1236. */
   registerAddress?: string | readonly string[]
 }
@@ -78,6 +86,15 @@ export class GatewayClient {
   set registerAddress(registerAddress: string | readonly string[]) {
     checkRegisterAddresses(registerAddress)
     this.#configure({ registerAddress })
+  }
+
+  /** Whether PHP's processes on other hosts may be told the secret, which they need in clear. Default false. */
+  get allowLegacy(): boolean {
+    return this.#options.allowLegacy ?? false
+  }
+
+  set allowLegacy(allowLegacy: boolean) {
+    this.#configure({ allowLegacy })
   }
 
   get secretKey(): string {

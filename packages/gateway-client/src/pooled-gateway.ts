@@ -1,4 +1,5 @@
 import {
+  type Credentials,
   Dialer,
   type GatewayLink,
   GatewayWorkerError,
@@ -8,7 +9,7 @@ import {
   type Log,
 } from '@gatewayworker/protocol'
 
-export interface PooledGatewayOptions {
+export interface PooledGatewayOptions extends Omit<Credentials, 'secretKey'> {
   bufferSizeBytes?: number
   hello: Hello
   log: Log
@@ -63,6 +64,7 @@ export class PooledGateway {
         }
         this.#lastError = error
         this.link = undefined
+        if (isForGood(error)) for (const waiter of this.#waiters) waiter.reject(error)
         onDown(this)
       },
     })
@@ -75,10 +77,11 @@ export class PooledGateway {
 
   /**
    * The link, now or as soon as it is up; nothing if the gateway leaves the cluster meanwhile. Rejects with the reason
-   * when the link has been down for `deadlineMs`: who comes later than that does not wait at all.
+   * when the link has been down for `deadlineMs`: who comes later than that does not wait at all. Nor does anyone while the secret is wrong.
    */
   whenUp(deadlineMs: number): Promise<GatewayLink | undefined> {
     if (this.link !== undefined) return Promise.resolve(this.link)
+    if (isForGood(this.#reason)) return Promise.reject(this.#reason)
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         resolve: (link) => {
@@ -110,4 +113,9 @@ export class PooledGateway {
     clearTimeout(timer)
     this.#waiters.delete(waiter)
   }
+}
+
+/** Whether waiting mends nothing. */
+function isForGood({ code }: GatewayWorkerError): boolean {
+  return code === 'WRONG_SECRET' || code === 'WRONG_VERSION'
 }

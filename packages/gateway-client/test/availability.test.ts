@@ -101,16 +101,20 @@ describe('a cluster that is not there', () => {
     expect(await push.getAllClientIdCount()).toBe(0)
   })
 
-  test('a wrong secret at the gateway alone is said so', async () => {
+  test('a wrong secret at the gateway alone is said so, and not at the deadline', async () => {
+    const begin = performance.now()
     const register = await startRegister()
     const gateway = await startGateway({ registerAddresses: ['127.0.0.1:1'], secretKey: 'right' })
     const announcer = announceGateway(gateway.lanAddress, { registerAddresses: [register.address] })
     onTestFinished(() => announcer.close())
     await whenListed(register.address, 1)
-    const error = (await errorOf(
-      pushTo(register.address, { secretKey: 'wrong' }).sendToAll('m'),
-    )) as GatewayUnavailableError
-    expect(error.errors.get(gateway.lanAddress)).toMatchObject({ code: 'WRONG_SECRET' })
+    const push = pushTo(register.address, { deadlineMs: 20_000 })
+    for (const call of [() => push.sendToAll('m'), () => push.getAllUidList(), () => push.getAllUidList()]) {
+      const error = (await errorOf(call())) as GatewayUnavailableError
+      expect(error.errors.get(gateway.lanAddress)).toMatchObject({ code: 'WRONG_SECRET' })
+      expect(error.message).toContain('secret')
+    }
+    expect(performance.now() - begin).toBeLessThan(5_000)
   })
 })
 

@@ -2,6 +2,7 @@ import {
   type CloseReason,
   Command,
   createInstanceId,
+  credentialsOf,
   DEFAULT_MAX_FRAME_BYTES,
   encodeClientId,
   Flag,
@@ -80,7 +81,7 @@ export class GatewayServer {
   constructor(options: GatewayServerOptions) {
     const settings = { ...GATEWAY_DEFAULTS, ...withoutUndefined(options) } as typeof GATEWAY_DEFAULTS &
       GatewayServerOptions
-    const { compression, lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS, secretKey } = settings
+    const { compression, lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS } = settings
     const router: GatewayServerOptions['router'] = settings.router
     if (maxPayloadBytes > DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES) {
       throw new RangeError(`maxPayloadBytes may be ${DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES} at most`)
@@ -105,6 +106,7 @@ export class GatewayServer {
       workers: this.#workers,
     }
     this.#listener = new LinkListener({
+      ...credentialsOf(settings),
       bufferSizeBytes: settings.sendToWorkerBufferSizeBytes,
       host: lanHost ?? lanIp,
       instance: this.#instance,
@@ -112,7 +114,7 @@ export class GatewayServer {
       log,
       onLink: this.#onLink,
       port: lanPort,
-      secretKey,
+      secretKey: settings.secretKey,
     })
     this.#port = new ClientPort({
       createAcceptor: (reception) =>
@@ -178,7 +180,8 @@ export class GatewayServer {
 
   /** Listens and announces itself. Rejects with the system's error if a port cannot be had. */
   async start(): Promise<void> {
-    const { lanIp, log, registerAddresses, secretKey } = this.#options
+    const { lanIp, log, registerAddresses } = this.#options
+    const credentials = credentialsOf(this.#options)
     const { port } = await this.#listener.listen()
     this.#lanAddress = `${lanIp}:${port}`
     this.#gatewayKey = gatewayKey(this.#lanAddress)
@@ -189,12 +192,12 @@ export class GatewayServer {
       throw error
     }
     this.#reachability = new Reachability({
+      credentials,
       instance: this.#instance,
       lanAddress: this.#lanAddress,
       registerAddresses,
-      secretKey,
     })
-    this.#announcer = announceGateway(this.#lanAddress, { log, registerAddresses, secretKey })
+    this.#announcer = announceGateway(this.#lanAddress, { ...credentials, log, registerAddresses })
     this.#heartbeat.start()
     this.#clock = setInterval(this.#tick, CLOCK_MS)
   }

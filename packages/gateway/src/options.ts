@@ -1,8 +1,8 @@
-import { type Log, silentLog } from '@gatewayworker/protocol'
+import { type Credentials, type Log, silentLog } from '@gatewayworker/protocol'
 import type { Router } from './router.ts'
 
 /** What a gateway process can be told; everything but the register addresses has a default. */
-export interface GatewayServerOptions {
+export interface GatewayServerOptions extends Credentials {
   clientHost?: string
   /** 0 for any free one; processes of one node:cluster share it. */
   clientPort?: number
@@ -29,7 +29,6 @@ export interface GatewayServerOptions {
   poisonLimit?: number
   registerAddresses: readonly string[]
   router?: 'least-connections' | 'random' | Router
-  secretKey?: string
   /** Output that may wait for one client, in bytes. */
   sendToClientBufferSizeBytes?: number
   /** What one worker may have on the way or unacknowledged, in bytes; from there on its clients are not read. */
@@ -41,6 +40,7 @@ export interface GatewayServerOptions {
 }
 
 export const GATEWAY_DEFAULTS = {
+  allowLegacy: false,
   clientHost: '0.0.0.0',
   clientPort: 7272,
   compression: false,

@@ -1,13 +1,13 @@
-import { createInstanceId, Dialer } from '@gatewayworker/protocol'
+import { type Credentials, createInstanceId, Dialer } from '@gatewayworker/protocol'
 import { watchGateways } from '@gatewayworker/register'
 
 export interface ReachabilityOptions {
+  credentials: Credentials
   /** What the gateway tells whoever links. */
   instance: string
   /** The announced "IPv4:port". */
   lanAddress: string
   registerAddresses: readonly string[]
-  secretKey: string
 }
 
 /** How long registers, and the way to its own address, may take: whoever asks waits a second. */
@@ -33,14 +33,14 @@ export class Reachability {
    * take every gateway out of service at the same time.
    */
   #look(): Promise<string | undefined> {
-    const { lanAddress, registerAddresses, secretKey } = this.#options
+    const { credentials, lanAddress, registerAddresses } = this.#options
     return new Promise((resolve) => {
       const finish = (problem?: string): void => {
         clearTimeout(timer)
         watcher.close()
         resolve(problem)
       }
-      const watcher = watchGateways({ registerAddresses, secretKey }, (addresses) => {
+      const watcher = watchGateways({ ...credentials, registerAddresses }, (addresses) => {
         if (!addresses.includes(lanAddress)) return
         this.#wasListed = true
         finish()
@@ -55,7 +55,7 @@ export class Reachability {
 
   /** Undefined when this very gateway answers at the address. */
   #dial(): Promise<string | undefined> {
-    const { instance, lanAddress, secretKey } = this.#options
+    const { credentials, instance, lanAddress } = this.#options
     const [host = '', port] = lanAddress.split(':')
     return new Promise((resolve) => {
       const finish = (problem?: string): void => {
@@ -63,7 +63,8 @@ export class Reachability {
         resolve(problem)
       }
       const dialer = new Dialer({
-        hello: { instance: createInstanceId(), role: { kind: 'client' }, secretKey },
+        ...credentials,
+        hello: { instance: createInstanceId(), role: { kind: 'client' }, secretKey: credentials.secretKey ?? '' },
         helloTimeoutMs: TIMEOUT_MS,
         host,
         onDown: ({ message }) => finish(`its LAN address cannot be reached: ${message}`),

@@ -5,17 +5,21 @@
 
 /** Said by both sides of a link about the link itself; handled inside this package. */
 export const LinkCommand = {
-  /** gateway → dialer: you are in. body = value {version, instance}. Its arrival makes the link native. */
+  /** gateway → dialer: you are in. body = value {version, instance, proof?}. Its arrival makes the link native. */
   HELLO: 100,
   /** gateway → dialer: you are not, and the link closes. body = value {code, message}. */
   REFUSED: 101,
   /** gateway → dialer: the answer to the question with the same id. body = value, in pieces while the flag MORE is set. */
   ANSWER: 102,
-  /** worker → gateway, its first frame. body = JSON {worker_key, secret_key, native?: {version, instance}}. */
+  /** gateway → dialer, where there is a secret: prove that you know it. body = value {nonce}. */
+  CHALLENGE: 120,
+  /** dialer → gateway: the answer to a CHALLENGE. body = the 32 bytes of the proof. */
+  PROOF: 121,
+  /** worker → gateway, its first frame. body = JSON {worker_key, secret_key, native?: {version, instance, nonce?}}. */
   WORKER_CONNECT: 200,
   /** both ways: keep-alive, nothing else. */
   PING: 201,
-  /** backend → gateway, its first frame. body = JSON {secret_key, native?: {version, instance}}. */
+  /** backend → gateway, its first frame. body = JSON {secret_key, native?: {version, instance, nonce?}}. */
   GATEWAY_CLIENT_CONNECT: 202,
 } as const
 

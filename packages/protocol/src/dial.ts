@@ -1,14 +1,17 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { msgpack } from './codec.ts'
 import { Command, Flag, LinkCommand } from './commands.ts'
+import type { Credentials } from './credentials.ts'
 import { GatewayWorkerError } from './errors.ts'
-import { EMPTY, type Frame } from './frame.ts'
-import { encodeHello, type Hello } from './hello.ts'
+import { DEFAULT_MAX_FRAME_BYTES, EMPTY, type Frame } from './frame.ts'
+import { encodeHello, type Hello, MAX_HELLO_BYTES } from './hello.ts'
 import { LegacyGateway } from './legacy-gateway.ts'
 import { Link, type LinkHandler, type LinkOptions } from './link.ts'
+import { isLoopback } from './network-address.ts'
+import { createNonce, isProof, prove } from './proof.ts'
 import { errorFromPeer } from './questions.ts'
 
-export interface DialerOptions extends LinkOptions {
+export interface DialerOptions extends LinkOptions, Omit<Credentials, 'secretKey'> {
   hello: Hello
   /** How long the other side may take to accept, from the call to its HELLO. Default 5 000. */
   helloTimeoutMs?: number
@@ -34,17 +37,29 @@ const LONGEST_PAUSE_MS = 2_000
  * Keeps one link to one gateway up: dials, says hello, and dials again with growing pauses whenever the link ends, until closed.
  *
  * ```
- * dial ──▶ connected ──▶ hello and a legacy question said ─┬─▶ HELLO heard: onUp ────────────────────▶ … ──▶ closed: onDown ──▶ pause ──▶ dial
- *                                                          └─▶ a legacy answer or event heard: onUp ──┘
+ * dial ──▶ connected ──▶ hello said ─┬─▶ CHALLENGE ─▶ PROOF said ─▶ HELLO with its proof: onUp ──▶ … ──▶ closed: onDown ──▶ pause ──▶ dial
+ *                                    └─▶ closed without a word, as by PHP: dial, and say the secret and a question, too
+ *                                                                   ├─▶ a legacy answer or event: onUp ──▶ …
+ *                                                                   └─▶ CHALLENGE: it is ours after all
  * ```
- * Our own gateways say HELLO first and answer no question without an id; PHP's know no HELLO and answer every question.
+ * Without a secret there is no challenge, and the question comes with the first hello: our own gateways say HELLO first and answer no question
+ * without an id; PHP's know no HELLO and answer every question.
+ *
+ * Invariants, where there is a secret: nobody is told it but a peer on loopback, or any with `allowLegacy`, and only after one there has
+ * closed as PHP's do; no native link is up before the other side has proved that it knows the secret.
  */
 export class Dialer {
   readonly #options: DialerOptions
   #link: Link | undefined
+  /** Who is at the other end of the connection; undefined until it stands. */
+  #address: string | undefined
+  #challenge: Buffer | undefined
   #closed = false
   #failures = 0
+  #hello: [command: string, body: string] = ['', '']
   #retry: NodeJS.Timeout | undefined
+  /** Whether the last who answered there was PHP's, or closed without a word. */
+  #saysSecret = false
 
   constructor(options: DialerOptions) {
     this.#options = options
@@ -65,17 +80,23 @@ export class Dialer {
     this.#link?.destroy()
   }
 
+  /** Whether the other side may be PHP's. */
+  get #expectsLegacy(): boolean {
+    return this.#saysSecret || this.#options.hello.secretKey === ''
+  }
+
   #dial(): void {
-    const { hello, helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, host, persistent = true, port } = this.#options
+    const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, host, maxFrameBytes, persistent = true, port } = this.#options
+    this.#address = undefined
+    this.#challenge = undefined
     const socket = connect({ host, port })
     if (!persistent) socket.unref()
-    const link = new Link(socket, `${host}:${port}`, this.#unansweredHello, this.#options)
+    const link = new Link(socket, `${host}:${port}`, this.#unansweredHello, {
+      ...this.#options,
+      maxFrameBytes: this.#expectsLegacy ? maxFrameBytes : MAX_HELLO_BYTES,
+    })
     this.#link = link
-    const { command, body } = encodeHello(hello)
-    // The socket keeps it until the connection stands.
-    link.send(command, 0, Flag.SCALAR, EMPTY, body)
-    link.send(Command.IS_ONLINE, 0, Flag.SCALAR)
-    link.takesBareAnswers = true
+    socket.once('connect', () => this.#sayHello(link, socket))
     const timer = setTimeout(() => {
       if (link.handler !== this.#unansweredHello) return
       link.destroy(
@@ -89,14 +110,65 @@ export class Dialer {
     })
   }
 
+  #sayHello(link: Link, { remoteAddress = '' }: Socket): void {
+    const { hello } = this.#options
+    this.#address = remoteAddress
+    if (this.#saysSecret && !this.#mayBeLegacy) {
+      link.destroy(this.#legacyNotAllowed) // its name stands for another host now
+      return
+    }
+    const nonce = hello.secretKey === '' ? undefined : createNonce()
+    const { command, body } = encodeHello(hello, nonce, this.#expectsLegacy)
+    this.#hello = [String(command), body]
+    link.send(command, 0, Flag.SCALAR, EMPTY, body)
+    if (!this.#expectsLegacy) return
+    link.send(Command.IS_ONLINE, 0, Flag.SCALAR)
+    link.takesBareAnswers = true
+  }
+
   #onLinkClosed(link: Link): void {
     if (this.#closed) return
     const { onDown } = this.#options
+    const wasRefused = this.#wasRefusedAsByPhp(link)
+    const wasTold = this.#saysSecret
+    if (wasRefused) {
+      this.#saysSecret = !wasTold && this.#mayBeLegacy
+      if (this.#saysSecret) {
+        this.#dial()
+        return
+      }
+    }
     const retryMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures) * (0.75 + Math.random() / 2)
     this.#failures += 1
     this.#retry = setTimeout(() => this.#dial(), retryMs)
     if (this.#options.persistent === false) this.#retry.unref()
-    onDown(link.closedError, Math.round(retryMs))
+    const refusal = wasTold ? this.#wrongSecret : this.#legacyNotAllowed
+    onDown(wasRefused ? refusal : link.closedError, Math.round(retryMs))
+  }
+
+  /** Whether the other side has heard the hello, and has closed without a word: PHP's do where the secret is not the right one. */
+  #wasRefusedAsByPhp({ closedError, handler }: Link): boolean {
+    const { secretKey } = this.#options.hello
+    const hasSaidHello = this.#address !== undefined
+    const isUnanswered = handler === this.#unansweredHello && this.#challenge === undefined
+    const wasClosed = closedError.code === 'LINK_CLOSED' && closedError.cause === undefined
+    return secretKey !== '' && hasSaidHello && isUnanswered && wasClosed
+  }
+
+  get #mayBeLegacy(): boolean {
+    return this.#options.allowLegacy === true || isLoopback(this.#address ?? '')
+  }
+
+  get #legacyNotAllowed(): GatewayWorkerError {
+    const { host, port } = this.#options
+    const words = `${host}:${port} closed the connection without a word. If it is PHP's, it wants the secret in clear: give --allow-legacy`
+    return new GatewayWorkerError('LEGACY_NOT_ALLOWED', words)
+  }
+
+  get #wrongSecret(): GatewayWorkerError {
+    const { host, port } = this.#options
+    const words = `${host}:${port} closed the connection without a word, as PHP's gateways do when the secret key is another`
+    return new GatewayWorkerError('WRONG_SECRET', words)
   }
 
   readonly #unansweredHello: LinkHandler = {
@@ -106,32 +178,56 @@ export class Dialer {
 
   #onFirstFrame(frame: Frame, link: Link): void {
     switch (frame.command) {
+      case LinkCommand.CHALLENGE:
+        this.#onChallenge(frame, link)
+        return
       case LinkCommand.HELLO:
         this.#onNativeGateway(frame, link)
-        break
+        return
       case LinkCommand.REFUSED:
         link.destroy(errorFromPeer(frame.body))
-        break
+        return
       case Command.ON_CONNECT:
       case Command.ON_WEBSOCKET_CONNECT:
       case Command.ON_MESSAGE:
       case Command.ON_CLOSE:
+        if (!this.#expectsLegacy) break
         this.#onLegacyGateway(link, frame)
-        break
-      default:
-        throw new GatewayWorkerError('BAD_HELLO', `${link.peer} answered the hello with command ${frame.command}`)
+        return
     }
+    throw new GatewayWorkerError('BAD_HELLO', `${link.peer} answered the hello with command ${frame.command}`)
+  }
+
+  #onChallenge(frame: Frame, link: Link): void {
+    const { secretKey } = this.#options.hello
+    if (secretKey === '' || this.#challenge !== undefined) {
+      throw new GatewayWorkerError('BAD_HELLO', `${link.peer} asks for a proof out of turn`)
+    }
+    this.#saysSecret = false
+    this.#challenge = Buffer.from(frame.body)
+    link.takesBareAnswers = false
+    link.send(LinkCommand.PROOF, 0, 0, EMPTY, prove(secretKey, 'link-dialer', [...this.#hello, this.#challenge]))
   }
 
   #onNativeGateway(frame: Frame, link: Link): void {
-    const { instance } = (msgpack.decode(frame.body) ?? {}) as { instance?: unknown }
+    const { hello, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onUp } = this.#options
+    const { instance, proof } = (msgpack.decode(frame.body) ?? {}) as { instance?: unknown; proof?: unknown }
     if (typeof instance !== 'string') {
       throw new GatewayWorkerError('BAD_HELLO', `${link.peer} did not say which process it is`)
     }
+    if (hello.secretKey !== '' && !this.#isProofOf(instance, proof)) {
+      throw new GatewayWorkerError('WRONG_SECRET', `${link.peer} did not prove that it knows the secret key`)
+    }
     link.takesBareAnswers = false
+    link.maxFrameBytes = maxFrameBytes
     link.startKeepAlive()
     this.#failures = 0
-    link.handler = this.#options.onUp(link, instance)
+    link.handler = onUp(link, instance)
+  }
+
+  #isProofOf(instance: string, proof: unknown): boolean {
+    if (this.#challenge === undefined) return false
+    return isProof(proof, this.#options.hello.secretKey, 'link-listener', [...this.#hello, this.#challenge, instance])
   }
 
   #onLegacyGateway(link: Link, firstEvent?: Frame): void {

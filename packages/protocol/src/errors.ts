@@ -20,6 +20,8 @@ export const ERROR_ADVICE = {
     'Not every gateway answered: `missing` names them, `partial` is what the others said. Check that their LAN ports can be reached from here.',
   HELLO_TIMEOUT:
     'The peer took the connection and did not say who it is; check that the address is a LAN port and not the client port.',
+  LEGACY_NOT_ALLOWED:
+    'PHP peers send the secret in clear. Where nobody else can listen, give --allow-legacy (allowLegacy) to whoever has logged this; it is not needed on loopback.',
   LINK_CLOSED: 'The connection to the peer ended; it is dialled again by itself.',
   LINK_TIMED_OUT: 'Nothing was heard from the peer for three keep-alive intervals: its host is gone, cut off or stuck.',
   NO_CURRENT_CLIENT: 'The …CurrentClient methods work only below an Events handler; elsewhere pass a client id.',
@@ -27,8 +29,11 @@ export const ERROR_ADVICE = {
   NO_REGISTER: 'No register answered: check its address, the firewall, and that the secret is the same.',
   NO_SECRET_KEY:
     'Bind tokens are signed with the secret of the cluster: start it with --secret-key, and set Gateway.secretKey in backends.',
+  PUBLIC_WITHOUT_SECRET:
+    'Give the whole cluster a --secret-key, or bind an address that only this machine or its network reaches.',
   QUESTION_TIMED_OUT: 'The gateway did not answer in time: it is overloaded or cut off.',
   WRONG_SECRET: 'Give the same --secret-key to the register, the gateways, the workers and the backends.',
+  WRONG_VERSION: 'Run the same version of GatewayWorker for TypeScript in every process of the cluster.',
 } as const
 
 /** A stable name of what went wrong; programs compare this, never the message. */

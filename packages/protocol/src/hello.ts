@@ -5,7 +5,10 @@ import { GatewayWorkerError } from './errors.ts'
 import type { Frame } from './frame.ts'
 
 /** The version of the native dialect that this package speaks. */
-export const NATIVE_VERSION = 2
+export const NATIVE_VERSION = 3
+
+/** The longest frame of a peer that has not proved yet who it is: nobody unknown makes us hold more. */
+export const MAX_HELLO_BYTES = 16 * 1024
 
 /** Who dials: a worker serves clients and has a label, a client only pushes and asks. */
 export type Role = { kind: 'worker'; workerKey: string } | { kind: 'client' }
@@ -15,7 +18,14 @@ export interface Hello {
   /** Random name of the dialing process, new at each start; undefined if it is PHP's. */
   instance: string | undefined
   role: Role
+  /** As read, only what PHP has said; our own prove that they know it. */
   secretKey: string
+}
+
+/** A hello as it came. */
+export interface ReceivedHello extends Hello {
+  /** What makes each hello another; only who is to prove that it knows a secret has one. */
+  nonce: string | undefined
 }
 
 /** A name for this process that no other has, nor itself after a restart: 16 hex digits. */
@@ -29,21 +39,23 @@ export function isSameSecret(given: string, expected: string): boolean {
   return timingSafeEqual(digest(given), digest(expected))
 }
 
-/** The command and body of a dialer's first frame. */
-export function encodeHello(hello: Hello): { command: number; body: string } {
-  const native = { version: NATIVE_VERSION, instance: hello.instance }
-  if (hello.role.kind === 'client') {
-    return {
-      command: LinkCommand.GATEWAY_CLIENT_CONNECT,
-      body: JSON.stringify({ secret_key: hello.secretKey, native }),
-    }
-  }
-  const body = JSON.stringify({ worker_key: hello.role.workerKey, secret_key: hello.secretKey, native })
-  return { command: LinkCommand.WORKER_CONNECT, body }
+/**
+ * The command and body of a dialer's first frame. With a secret it has a `nonce`, and the secret itself only where PHP may listen: without it
+ * `secret_key` is `false`, which is no secret that PHP's gateways might have.
+ */
+export function encodeHello(
+  { instance, role, secretKey }: Hello,
+  nonce: string | undefined = undefined,
+  saysSecret = true,
+): { command: number; body: string } {
+  const secret = { secret_key: saysSecret ? secretKey : false, native: { version: NATIVE_VERSION, instance, nonce } }
+  return role.kind === 'client'
+    ? { command: LinkCommand.GATEWAY_CLIENT_CONNECT, body: JSON.stringify(secret) }
+    : { command: LinkCommand.WORKER_CONNECT, body: JSON.stringify({ worker_key: role.workerKey, ...secret }) }
 }
 
-/** Reads a hello; undefined if the frame is none. Throws BAD_HELLO if it makes no sense, or is of another version. */
-export function decodeHello(frame: Frame): Hello | undefined {
+/** Reads a hello; undefined if the frame is none. Throws BAD_HELLO if it makes no sense, WRONG_VERSION if it is of another version. */
+export function decodeHello(frame: Frame): ReceivedHello | undefined {
   if (frame.command !== LinkCommand.WORKER_CONNECT && frame.command !== LinkCommand.GATEWAY_CLIENT_CONNECT) {
     return undefined
   }
@@ -52,14 +64,22 @@ export function decodeHello(frame: Frame): Hello | undefined {
     frame.command === LinkCommand.GATEWAY_CLIENT_CONNECT
       ? { kind: 'client' }
       : { kind: 'worker', workerKey: typeof workerKey === 'string' ? workerKey : '' }
-  const instance = native === undefined ? undefined : readInstance(native)
-  return { instance, role, secretKey: typeof secretKey === 'string' ? secretKey : '' }
+  const { instance, nonce } = native === undefined ? {} : readNative(native)
+  return { instance, nonce, role, secretKey: typeof secretKey === 'string' ? secretKey : '' }
 }
 
-function readInstance(native: unknown): string {
-  const { instance, version } = (native ?? {}) as Record<string, unknown>
-  if (version === NATIVE_VERSION && typeof instance === 'string') return instance
-  throw new GatewayWorkerError('BAD_HELLO', `the peer does not speak version ${NATIVE_VERSION} of the native dialect`)
+function readNative(native: unknown): { instance: string; nonce: string | undefined } {
+  const { instance, nonce, version } = (native ?? {}) as Record<string, unknown>
+  if (typeof version === 'number' && version !== NATIVE_VERSION) {
+    throw new GatewayWorkerError(
+      'WRONG_VERSION',
+      `the peer speaks version ${version} of the native dialect, this process version ${NATIVE_VERSION}`,
+    )
+  }
+  if (version !== NATIVE_VERSION || typeof instance !== 'string') {
+    throw new GatewayWorkerError('BAD_HELLO', 'the first frame does not say which process it comes from')
+  }
+  return { instance, nonce: typeof nonce === 'string' ? nonce : undefined }
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -9,6 +9,7 @@ export {
   Flag,
   LinkCommand,
 } from './commands.ts'
+export { type Credentials, credentialsOf } from './credentials.ts'
 export { Dialer, type DialerOptions, type GatewayLink } from './dial.ts'
 export type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
 export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError } from './errors.ts'
@@ -17,8 +18,10 @@ export { createInstanceId, type Hello, isSameSecret, type Role } from './hello.t
 export { Link, type LinkHandler, type LinkOptions } from './link.ts'
 export { LinkListener, type LinkListenerOptions } from './listen.ts'
 export { type Log, silentLog } from './log.ts'
+export { findAddressToBind, isLoopback } from './network-address.ts'
 export { FrameParser } from './parser.ts'
 export { phpSerialize } from './php-codec.ts'
+export { createNonce, isProof, prove } from './proof.ts'
 export {
   decodeSession,
   type EncodedSession,

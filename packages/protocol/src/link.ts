@@ -119,6 +119,11 @@ export class Link {
     return this.#peer
   }
 
+  /** The IP address of the other side; '' when the connection has ended. */
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress ?? ''
+  }
+
   /** Output that the kernel has not taken yet, in bytes. */
   get bufferedBytes(): number {
     return this.#fullPagesBytes + this.#pageUsed + this.#socket.writableLength

@@ -1,15 +1,17 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { msgpack } from './codec.ts'
 import { Command, LinkCommand } from './commands.ts'
-import { nativeDialect } from './dialect.ts'
+import type { Credentials } from './credentials.ts'
 import { GatewayWorkerError } from './errors.ts'
 import { DEFAULT_MAX_FRAME_BYTES, EMPTY, type Frame } from './frame.ts'
-import { decodeHello, type Hello, isSameSecret, NATIVE_VERSION } from './hello.ts'
+import { decodeHello, type Hello, isSameSecret, MAX_HELLO_BYTES, NATIVE_VERSION, type ReceivedHello } from './hello.ts'
 import { LegacyDialect } from './legacy-dialect.ts'
 import { Link, type LinkHandler, type LinkOptions } from './link.ts'
 import { type Log, silentLog } from './log.ts'
+import { findAddressToBind, isLoopback } from './network-address.ts'
+import { createNonce, isProof, prove } from './proof.ts'
 
-export interface LinkListenerOptions extends LinkOptions {
+export interface LinkListenerOptions extends LinkOptions, Credentials {
   /** How long a connection may stay silent about who it is. Default 10 000. */
   helloTimeoutMs?: number
   host: string
@@ -28,17 +30,21 @@ export interface LinkListenerOptions extends LinkOptions {
 const DEFAULT_HELLO_TIMEOUT_MS = 10_000
 /** Connections that may wait to be taken: PHP's backends come in bursts, and one that finds no room tries again after a second. */
 const BACKLOG = 4096
-/** A hello is short; nobody unknown makes us hold more. */
-const MAX_HELLO_BYTES = 16 * 1024
+/** Connections that have not shown who they are; one more ends the oldest of them, so that a flood of them keeps nobody out for long. */
+const MAX_STRANGERS = 1024
 
 /**
- * The LAN port: takes links and hands them on when their first frame has proved who dials, and has shown which dialect it speaks.
- * Until then a link may last ten seconds, and hold 16 KiB where a secret is asked for.
+ * The LAN port: takes links and hands them on when their dialer has shown that it knows the secret, and which dialect it speaks.
+ *
+ * Invariants, where there is a secret: nothing of a link is handed on before that; until then it lasts ten seconds and holds 16 KiB; a native
+ * peer is told nothing that depends on the secret before it has proved that it knows it; no more than 1 024 links are in that state.
  */
 export class LinkListener {
   readonly #links = new Set<Link>()
-  /** Links that may still be silent, and when they came. One timer looks after all: PHP's backends make a new one for every call. */
-  readonly #young = new Map<Link, number>()
+  /** Links of which it is not known who they are, and when they came. One timer looks after all: PHP's backends make a new one for every call. */
+  readonly #strangers = new Map<Link, number>()
+  /** Legacy links that may be of those which last one command, and when they were let in. */
+  readonly #shortLived = new Map<Link, number>()
   readonly #log: Log
   readonly #options: LinkListenerOptions
   readonly #server: Server
@@ -52,10 +58,11 @@ export class LinkListener {
     this.#server = createServer({ allowHalfOpen: true }, this.#onConnection)
   }
 
-  /** Resolves with the bound address; rejects with the system's error, EADDRINUSE for one. */
-  listen(): Promise<AddressInfo> {
-    const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, host, lanIp = '127.0.0.1', port } = this.#options
-    this.#timer = setInterval(this.#checkYoungLinks, helloTimeoutMs / 10).unref()
+  /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, or the system's error, EADDRINUSE for one. */
+  async listen(): Promise<AddressInfo> {
+    const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, lanIp = '127.0.0.1', port, secretKey } = this.#options
+    const host = await findAddressToBind(this.#options.host, secretKey)
+    this.#timer = setInterval(this.#checkLinks, helloTimeoutMs / 10).unref()
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject)
       // exclusive: a LAN port belongs to one process, also under node:cluster
@@ -85,26 +92,34 @@ export class LinkListener {
       maxFrameBytes: secretKey === '' ? maxFrameBytes : MAX_HELLO_BYTES,
     })
     this.#links.add(link)
-    this.#young.set(link, performance.now())
+    this.#strangers.set(link, performance.now())
     socket.once('close', () => {
       this.#links.delete(link)
-      this.#young.delete(link)
+      this.#strangers.delete(link)
+      this.#shortLived.delete(link)
     })
+    if (this.#strangers.size > MAX_STRANGERS)
+      this.#sendAway(this.#strangers.keys().next().value!, 'too many others came')
   }
 
-  /** Who has not said hello in time is sent away; a legacy peer that stays is one to be watched over. */
-  readonly #checkYoungLinks = (): void => {
+  /** Who has not shown in time who it is is sent away; a legacy peer that stays is one to be watched over. */
+  readonly #checkLinks = (): void => {
     const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS } = this.#options
     const tooLate = performance.now() - helloTimeoutMs
-    for (const [link, since] of this.#young) {
-      if (since > tooLate) return // so are all that follow
-      this.#young.delete(link)
-      if (link.handler === this.#unknownPeer) {
-        link.destroy(new GatewayWorkerError('HELLO_TIMEOUT', `nothing was said within ${helloTimeoutMs} ms`))
-      } else if (link.dialect !== nativeDialect) {
-        link.relyOnTcp()
-      }
+    for (const [link, since] of this.#strangers) {
+      if (since > tooLate) break // so are all that follow
+      this.#sendAway(link, `not within ${helloTimeoutMs} ms`)
     }
+    for (const [link, since] of this.#shortLived) {
+      if (since > tooLate) break
+      this.#shortLived.delete(link)
+      link.relyOnTcp()
+    }
+  }
+
+  #sendAway(link: Link, why: string): void {
+    this.#strangers.delete(link)
+    link.destroy(new GatewayWorkerError('HELLO_TIMEOUT', `it did not show who it is: ${why}`))
   }
 
   readonly #unknownPeer: LinkHandler = {
@@ -119,40 +134,87 @@ export class LinkListener {
   }
 
   #onFirstFrame(frame: Frame, link: Link): void {
-    const hello = decodeHello(frame)
+    const hello = this.#readHello(frame, link)
+    if (hello === null) return
     if (hello?.instance === undefined) {
       this.#onLegacyPeer(link, frame, hello)
       return
     }
-    const { instance, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink } = this.#options
-    if (!this.#isTrusted(hello)) {
-      link.refuse(wrongSecret())
-      return
+    const asksForSecret = this.#options.secretKey !== ''
+    if (asksForSecret !== (hello.nonce !== undefined)) {
+      link.refuse(wrongSecret(asksForSecret ? 'no secret key was given' : 'this gateway has no secret key'))
+    } else if (asksForSecret) {
+      this.#challenge(link, frame, hello)
+    } else {
+      // The question that comes with the hello is for legacy gateways.
+      this.#welcome(link, hello, {}, isLegacyQuestion)
     }
+  }
+
+  /** Null if it is of another version, which it has been told. */
+  #readHello(frame: Frame, link: Link): ReceivedHello | null | undefined {
+    try {
+      return decodeHello(frame)
+    } catch (error) {
+      if (!(error instanceof GatewayWorkerError) || error.code !== 'WRONG_VERSION') throw error
+      link.refuse(error)
+      return null
+    }
+  }
+
+  #challenge(link: Link, { body, command }: Frame, hello: ReceivedHello): void {
+    const { instance, secretKey } = this.#options
+    const challenge = msgpack.encode({ nonce: createNonce() })
+    const said = [String(command), Buffer.from(body), challenge]
+    link.handler = {
+      ...this.#unknownPeer,
+      onFrame: (frame) => {
+        if (isLegacyQuestion(frame)) return
+        if (frame.command !== LinkCommand.PROOF || !isProof(frame.body, secretKey, 'link-dialer', said)) {
+          link.refuse(wrongSecret('the secret key is wrong'))
+          return
+        }
+        this.#welcome(link, hello, { proof: prove(secretKey, 'link-listener', [...said, instance]) })
+      },
+    }
+    link.send(LinkCommand.CHALLENGE, 0, 0, EMPTY, challenge)
+  }
+
+  #welcome(link: Link, hello: Hello, more: { proof?: Buffer }, isSkipped?: (first: Frame) => boolean): void {
+    const { instance, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink } = this.#options
+    this.#strangers.delete(link)
     link.maxFrameBytes = maxFrameBytes
     link.startKeepAlive()
-    link.send(LinkCommand.HELLO, 0, 0, EMPTY, msgpack.encode({ version: NATIVE_VERSION, instance }))
+    link.send(LinkCommand.HELLO, 0, 0, EMPTY, msgpack.encode({ version: NATIVE_VERSION, instance, ...more }))
     const handler = onLink(link, hello)
+    link.handler = handler
+    if (isSkipped === undefined) return
     link.handler = {
       ...handler,
-      // What follows a hello is a question that only legacy gateways answer.
-      onFrame: (next) => {
+      onFrame: (first) => {
         link.handler = handler
-        if (next.command !== Command.IS_ONLINE || next.id !== 0) handler.onFrame(next, link)
+        if (!isSkipped(first)) handler.onFrame(first, link)
       },
     }
   }
 
   /** PHP's: says hello without `native`, or, where no secret is asked for, none at all. It is told nothing when it is not let in. */
   #onLegacyPeer(link: Link, firstFrame: Frame, hello: Hello | undefined): void {
-    const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink } = this.#options
-    if (!this.#isTrusted(hello)) {
-      link.destroy(wrongSecret())
+    const { allowLegacy = false, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink, secretKey } = this.#options
+    if (secretKey !== '' && !allowLegacy && !isLoopback(link.remoteAddress)) {
+      const words = 'it speaks as PHP does, with the secret in clear; --allow-legacy would let it in'
+      link.destroy(new GatewayWorkerError('LEGACY_NOT_ALLOWED', words))
       return
     }
+    if (!this.#isTrusted(hello)) {
+      link.destroy(wrongSecret('the secret key is missing or wrong'))
+      return
+    }
+    this.#strangers.delete(link)
     link.dialect = this.#legacyDialect!
     link.maxFrameBytes = maxFrameBytes
     if (hello?.role.kind === 'worker') link.relyOnTcp()
+    else this.#shortLived.set(link, performance.now())
     const handler = onLink(link, hello ?? { instance: undefined, role: { kind: 'client' }, secretKey: '' })
     link.handler = { ...handler, onFrame: (frame) => this.#onLegacyFrame(frame, link, handler) }
     if (hello === undefined) handler.onFrame(firstFrame, link)
@@ -162,7 +224,7 @@ export class LinkListener {
     // A connection that PHP keeps for several commands says hello before each.
     const hello = decodeHello(frame)
     if (hello === undefined) handler.onFrame(frame, link)
-    else if (!this.#isTrusted(hello)) link.destroy(wrongSecret())
+    else if (!this.#isTrusted(hello)) link.destroy(wrongSecret('the secret key is missing or wrong'))
   }
 
   #isTrusted(hello: Hello | undefined): boolean {
@@ -171,6 +233,10 @@ export class LinkListener {
   }
 }
 
-function wrongSecret(): GatewayWorkerError {
-  return new GatewayWorkerError('WRONG_SECRET', 'the secret key is missing or wrong')
+function isLegacyQuestion({ command, id }: Frame): boolean {
+  return command === Command.IS_ONLINE && id === 0
+}
+
+function wrongSecret(message: string): GatewayWorkerError {
+  return new GatewayWorkerError('WRONG_SECRET', message)
 }

@@ -7,7 +7,8 @@ import { buildFrame } from './build-frame.ts'
 const frameOf = (cmd: number, body: unknown) =>
   new Frame(buildFrame({ cmd, flag: 1, body: typeof body === 'string' ? body : JSON.stringify(body) }), 0)
 
-const native = { version: 2, instance: 'abc' }
+const native = { version: 3, instance: 'abc' }
+const nonce = 'ab'.repeat(32)
 
 describe('a hello', () => {
   it("is PHP's first message with one field more", () => {
@@ -25,6 +26,26 @@ describe('a hello', () => {
   ])('is read as it was said: %j', (hello) => {
     const { command, body } = encodeHello(hello)
     expect(decodeHello(frameOf(command, body))).toEqual(hello)
+  })
+
+  it('that is to prove that it knows the secret has a nonce, and does not say it unless PHP may listen', () => {
+    const hello: Hello = { instance: 'abc', role: { kind: 'client' }, secretKey: 's' }
+    expect(JSON.parse(encodeHello(hello, nonce, false).body)).toEqual({
+      secret_key: false,
+      native: { ...native, nonce },
+    })
+    expect(JSON.parse(encodeHello(hello, nonce, true).body)).toEqual({ secret_key: 's', native: { ...native, nonce } })
+    expect(decodeHello(frameOf(202, { secret_key: false, native: { ...native, nonce } }))).toEqual({
+      ...hello,
+      nonce,
+      secretKey: '',
+    })
+  })
+
+  it('of another version is WRONG_VERSION, which names both', () => {
+    expect(() => decodeHello(frameOf(202, { native: { ...native, version: 2 } }))).toThrow(
+      expect.objectContaining({ code: 'WRONG_VERSION', message: expect.stringMatching(/version 2 .* version 3/) }),
+    )
   })
 
   it('may leave out what has a meaning when it is missing', () => {
@@ -60,8 +81,8 @@ describe('a hello', () => {
     ['a list', frameOf(200, '[]')],
     ['native: null', frameOf(202, { native: null })],
     ['native: a text', frameOf(202, { native: 'yes' })],
-    ['another version', frameOf(202, { native: { ...native, version: 1 } })],
-    ['no instance', frameOf(202, { native: { version: 2 } })],
+    ['no version', frameOf(202, { native: { instance: 'abc' } })],
+    ['no instance', frameOf(202, { native: { version: 3 } })],
   ])('is not %s', (_name, frame) => {
     expect(() => decodeHello(frame)).toThrow(expect.objectContaining({ code: 'BAD_HELLO' }))
   })

@@ -81,8 +81,8 @@ export class RawSocket {
 }
 
 /** A connection to a port of this host. */
-export async function connectRaw(port: number): Promise<RawSocket> {
-  const socket = connect(port, '127.0.0.1')
+export async function connectRaw(port: number, host = '127.0.0.1'): Promise<RawSocket> {
+  const socket = connect(port, host)
   const raw = new RawSocket(socket)
   await once(socket, 'connect')
   return raw

@@ -1,13 +1,12 @@
-import type { Log } from '@gatewayworker/protocol'
+import type { Credentials, Log } from '@gatewayworker/protocol'
 
 /** How to take part in a cluster, whatever tells who is in it. */
-export interface DiscoveryOptions {
+export interface DiscoveryOptions extends Credentials {
   log?: Log
   /** Whether taking part keeps this process running. Default true. */
   persistent?: boolean
   /** "host:port" of every register. */
   registerAddresses: readonly string[]
-  secretKey?: string
 }
 
 /** A gateway's side: its address is online as long as this is open and its process lives. */

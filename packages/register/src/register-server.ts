@@ -1,16 +1,14 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { isSameSecret, type Log, silentLog } from '@gatewayworker/protocol'
+import { type Credentials, findAddressToBind, isSameSecret, type Log, silentLog } from '@gatewayworker/protocol'
 import { encodeLine, LineParser, type RegisterMessage } from './lines.ts'
 
-export interface RegisterServerOptions {
+export interface RegisterServerOptions extends Credentials {
   /** How long a connection may stay without a valid line. Default 10 000. */
   authTimeoutMs?: number
   host: string
   log?: Log
   /** 0 for any free one. */
   port: number
-  /** '' or none lets everybody in. */
-  secretKey?: string
 }
 
 const DEFAULT_AUTH_TIMEOUT_MS = 10_000
@@ -46,9 +44,10 @@ export class RegisterServer {
     this.#server = createServer({ keepAlive: true, noDelay: true }, this.#onConnection)
   }
 
-  /** Resolves with the bound address; rejects with the system's error, EADDRINUSE for one. */
-  start(): Promise<{ host: string; port: number }> {
-    const { host, port } = this.#options
+  /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, or the system's error, EADDRINUSE for one. */
+  async start(): Promise<{ host: string; port: number }> {
+    const { port, secretKey } = this.#options
+    const host = await findAddressToBind(this.#options.host, secretKey)
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen({ host, port, exclusive: true }, () => {

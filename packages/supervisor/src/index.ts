@@ -3,6 +3,7 @@ export type { AppMember, ClusterMember, ScriptMember } from './cluster-members.t
 export type { Program } from './command-line.ts'
 export type { ClusterDefinition, ClusterProgram } from './commands/cluster-program.ts'
 export { runFolderOf } from './control/run-folder.ts'
+export { credentialOptions, explainRefusal, readCredentials } from './credential-options.ts'
 export {
   type App,
   type AppContext,

@@ -1,0 +1,15 @@
+/** What a process shows to the others of its cluster, and wants to be shown by them. */
+export interface Credentials {
+  /**
+   * Whether the secret may be said in clear, as PHP's processes say it and want it said, to and by others than those on loopback, where it
+   * always may. Default false.
+   */
+  allowLegacy?: boolean
+  /** What every process of the cluster knows; '' or none lets everybody in. */
+  secretKey?: string
+}
+
+/** The credentials among other options. */
+export function credentialsOf({ allowLegacy, secretKey }: Credentials): Credentials {
+  return { allowLegacy, secretKey }
+}
