@@ -147,6 +147,20 @@ describe('a port that is taken', () => {
   })
 })
 
+describe('a port for the cluster', () => {
+  it.each([
+    ['register', ['--listen', '0.0.0.0:0']],
+    ['gateway', [...ownArgs.gateway, '--lan-listen', '0.0.0.0']],
+  ] as const)('of a %s is bound for everybody only with a secret', async (kind, args) => {
+    const without = run(kind, args)
+    expect(await exitOf(without)).toBe(1)
+    expect(without.lines.filter(({ level }) => level === 'fatal')).toMatchObject([
+      { msg: expect.stringMatching(/^0\.0\.0\.0 may be reached by everybody.*--secret-key.*[^\n]$/) },
+    ])
+    await run(kind, [...args, '--secret-key', 'S']).ready()
+  })
+})
+
 describe('an Events file', () => {
   it.each([
     ['does not parse', 'export function onMessage() {\n  const = 1\n}', /Events\.ts:2:9: /],
