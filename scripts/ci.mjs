@@ -1,5 +1,6 @@
 // What .ci/run does once the tools are there: the tests through `npm test`, then every other check. A test that was skipped is
-// counted as failed, and so is each check that fails. Ends with 1 if anything failed.
+// counted as failed, and so is each check that fails. Ends with 1 if anything failed. Only what no package can mend, as a kernel that refuses
+// network namespaces, may keep a test from running: it says "not possible here", and is named at the end.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gatewayworker-ci-'))
 const report = join(folder, 'report.json')
 // The types of the sources are checked by the build that comes before every npm script.
 const tests = run('npm', ['test', '--', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`])
-let { failed, passed } = countTests()
+let { failed, impossible, passed } = countTests()
 if (tests !== 0 && failed === 0) failed = 1
 for (const [name, args] of Object.entries(CHECKS)) {
   console.log(`\n--- ${name}`)
@@ -26,15 +27,21 @@ for (const [name, args] of Object.entries(CHECKS)) {
 }
 rmSync(folder, { recursive: true })
 process.exitCode = failed === 0 ? 0 : 1
+if (impossible.size > 0) console.log(['\nNOT TESTED:', ...impossible].join('\n  '))
 console.log(`\n${passed} passed, ${failed} failed`)
 
 /** The runner's own counts; suites that could not even be loaded have no tests, and count as one failure each. */
 function countTests() {
-  if (!existsSync(report)) return { failed: 1, passed: 0 }
+  if (!existsSync(report)) return { failed: 1, impossible: new Set(), passed: 0 }
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'))
-  const counts = { failed: 0, passed: 0 }
+  const counts = { failed: 0, impossible: new Set(), passed: 0 }
   for (const { assertionResults, message, name, status } of testResults) {
-    for (const { fullName, status: result } of assertionResults) {
+    for (const { ancestorTitles, fullName, status: result } of assertionResults) {
+      const suite = ancestorTitles.find((title) => title.includes('(skipped: not possible here'))
+      if (suite !== undefined && result !== 'failed') {
+        counts.impossible.add(suite)
+        continue
+      }
       if (result === 'passed') counts.passed += 1
       else counts.failed += 1
       if (result !== 'passed' && result !== 'failed') console.log(`${result}, which is no success here: ${fullName}`)

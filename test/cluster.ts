@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { GatewayClient, type GatewayClientOptions } from '@gatewayworker/gateway-client'
 import { afterAll, afterEach, beforeAll, onTestFailed, onTestFinished } from 'vitest'
 import type { ClientOptions } from 'ws'
+import type { Host } from './network.ts'
 import { Program } from './program.ts'
 import { TestClient } from './test-client.ts'
 
@@ -89,10 +90,11 @@ export class Cluster {
     return this.workers.ready()
   }
 
-  /** Starts a program that belongs to the cluster, and is stopped before what was started earlier. */
-  run(script: string, args: readonly string[]): Program {
+  /** Starts a program that belongs to the cluster, here or on a host of a network; it is stopped before what was started earlier. */
+  run(script: string, args: readonly string[], host?: Host): Program {
     const { secretKey } = this.options
-    const program = new Program(script, args, secretKey === undefined ? {} : { GW_SECRET_KEY: secretKey })
+    const env: Record<string, string> = secretKey === undefined ? {} : { GW_SECRET_KEY: secretKey }
+    const program = new Program(script, args, env, host?.prefix)
     this.#programs.push(program)
     return program
   }

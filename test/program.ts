@@ -40,12 +40,21 @@ export class Program {
   #errors = ''
   #exit: Exit | undefined
 
-  /** `script` is relative to the repository; of the environment's GW_ variables it gets only those in `env`. */
-  constructor(script: string, args: readonly string[] = [], env: Record<string, string> = {}) {
+  /**
+   * `script` is relative to the repository; of the environment's GW_ variables it gets only those in `env`; `prefix` comes before its command
+   * line, as that of a host in network.ts.
+   */
+  constructor(
+    script: string,
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+    prefix: readonly string[] = [],
+  ) {
     this.name = script.replace(/^.*\//, '')
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('GW_'))
     const path = fileURLToPath(new URL(`../${script}`, import.meta.url))
-    this.#child = spawn(script.endsWith('.php') ? 'php' : process.execPath, [path, ...args], {
+    const [command = '', ...rest] = [...prefix, script.endsWith('.php') ? 'php' : process.execPath, path, ...args]
+    this.#child = spawn(command, rest, {
       env: { ...Object.fromEntries(inherited), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -17,7 +17,7 @@ import {
   startWatchdog,
 } from '@gatewayworker/supervisor'
 
-const { address, bytes, file, flag, integer, list, seconds, text } = optionTypes
+const { address, bytes, file, flag, integer, list, positiveSeconds, seconds, text } = optionTypes
 
 const businessworker = import.meta.resolve('@gatewayworker/businessworker')
 
@@ -43,6 +43,11 @@ const options = {
     default: 30,
     describe: 'How long no register may know a gateway until its clients get their onClose',
     type: seconds,
+  },
+  'link-timeout': {
+    default: 45,
+    describe: 'How long a gateway or register may be silent until it counts as cut off',
+    type: positiveSeconds,
   },
   'process-timeout': {
     default: 30,
@@ -90,6 +95,7 @@ const app = defineApp({
       events,
       gatewayLostTimeoutMs: options['gateway-lost-timeout'] * 1000,
       id: index,
+      linkTimeoutMs: options['link-timeout'] * 1000,
       log,
       name,
       registerAddresses: options['register-address'].map(formatAddress),

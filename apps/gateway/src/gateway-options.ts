@@ -1,6 +1,7 @@
 import { credentialOptions, type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
 
-const { address, bytes, file, flag, integer, ipv4, list, oneOf, port, seconds, text, websocketUrl } = optionTypes
+const { address, bytes, file, flag, integer, list, oneOf, port, positiveSeconds, seconds, text, websocketUrl } =
+  optionTypes
 
 const builtInRouters = ['least-connections', 'random'] as const
 
@@ -16,9 +17,9 @@ export const gatewayOptions = {
   name: { default: 'Gateway', describe: 'Name of the group in logs and tables', type: text },
   count: { default: 1, describe: 'How many processes share the client port', type: integer(1, 1024) },
   'lan-ip': {
-    default: '127.0.0.1',
-    describe: 'Address of this host, under which workers and backends reach it',
-    type: ipv4,
+    describe:
+      'IPv4 address or name under which workers and backends reach it; default: the one by which it reaches the register',
+    type: { ...text, hint: 'HOST' },
   },
   'lan-listen': {
     describe: 'Address to bind the LAN port on, if not --lan-ip (containers, NAT)',
@@ -35,6 +36,17 @@ export const gatewayOptions = {
     type: list(address),
   },
   ...credentialOptions,
+  'isolation-timeout': {
+    default: 20,
+    describe:
+      'How long it may see neither worker nor register until it closes its clients; less than --gateway-lost-timeout',
+    type: positiveSeconds,
+  },
+  'link-timeout': {
+    default: 45,
+    describe: 'How long a worker, backend or register may be silent until it counts as cut off',
+    type: positiveSeconds,
+  },
   'ping-interval': { default: 0, describe: 'Pause between heartbeats to clients; 0 for none', type: seconds },
   'ping-not-response-limit': {
     default: 0,

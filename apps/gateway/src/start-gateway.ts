@@ -1,6 +1,7 @@
 import { GatewayServer } from '@gatewayworker/gateway'
 import { defineApp, explainRefusal, formatAddress, readCredentials, runIfMain } from '@gatewayworker/supervisor'
 import { gatewayOptions } from './gateway-options.ts'
+import { findLanIp } from './lan-ip.ts'
 import { loadRouter } from './load-router.ts'
 
 /** The part of the time for a stop that is for workers to handle what has happened. */
@@ -24,9 +25,15 @@ const app = defineApp({
       clientHost: options.listen.host,
       clientPort: options.listen.port,
       compression: options.compression,
+      isolationTimeoutMs: options['isolation-timeout'] * 1000,
       lanHost: options['lan-listen'],
-      lanIp: options['lan-ip'],
+      lanIp: await findLanIp({
+        isBoundElsewhere: options['lan-listen'] !== undefined,
+        lanIp: options['lan-ip'],
+        registers: options['register-address'],
+      }),
       lanPort: lanPort(options['start-port'], context.index),
+      linkTimeoutMs: options['link-timeout'] * 1000,
       log: context.log,
       maxPayloadBytes: options['max-payload'],
       noWorkerTimeoutMs: options['no-worker-timeout'] * 1000,

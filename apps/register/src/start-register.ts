@@ -21,11 +21,17 @@ const app = defineApp({
       describe: 'Where gateways, workers and backends find it',
       type: optionTypes.address,
     },
+    'link-timeout': {
+      default: 80,
+      describe: 'How long a process on another host may be silent until it counts as gone',
+      type: optionTypes.positiveSeconds,
+    },
     ...credentialOptions,
   },
   ports: ({ listen }) => [{ hostOption: '--listen', port: listen.port, portOption: '--listen' }],
   async start(options, { log }) {
-    const server = new RegisterServer({ ...options.listen, ...readCredentials(options), log })
+    const linkTimeoutMs = options['link-timeout'] * 1000
+    const server = new RegisterServer({ ...options.listen, ...readCredentials(options), linkTimeoutMs, log })
     const address = await server.start().catch(explainRefusal)
     return { listen: formatAddress(address), stop: () => server.stop() }
   },

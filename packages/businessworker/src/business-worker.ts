@@ -15,6 +15,8 @@ export interface BusinessWorkerOptions extends Credentials {
   gatewayLostTimeoutMs?: number
   /** Which of the processes of this name it is. Default 0. */
   id?: number
+  /** How long a gateway or register may be silent until the link to it has ended, in milliseconds. Default 45 000. */
+  linkTimeoutMs?: number
   log?: Log
   /** Default BusinessWorker. */
   name?: string
@@ -91,7 +93,13 @@ export class BusinessWorker {
    * if onWorkerStart does.
    */
   async start(): Promise<void> {
-    const { allowLegacy = false, registerAddresses, secretKey = '', sendToGatewayBufferSizeBytes } = this.#options
+    const {
+      allowLegacy = false,
+      linkTimeoutMs,
+      registerAddresses,
+      secretKey = '',
+      sendToGatewayBufferSizeBytes,
+    } = this.#options
     process.on('unhandledRejection', this.#onUnhandledRejection)
     setTimerLog(this.#log)
     // Gateways hand clients to whoever is linked as a worker. Until this one serves, it pushes with links of any backend's kind.
@@ -103,6 +111,7 @@ export class BusinessWorker {
     this.#pool = new GatewayPool({
       ...credentialsOf(this.#options),
       bufferSizeBytes: sendToGatewayBufferSizeBytes,
+      linkTimeoutMs,
       log: this.#log,
       onDown: this.#onDown,
       onFrame: (frame, gateway) => this.#served.get(gateway)?.onFrame(frame),

@@ -20,6 +20,8 @@ export interface GatewayPoolOptions extends Credentials {
   bufferSizeBytes?: number
   /** How long a question or a send may wait for a gateway, in milliseconds. Default 5 000. */
   deadlineMs?: number
+  /** How long a gateway or register may be silent until the link to it has ended, in milliseconds. Default 45 000. */
+  linkTimeoutMs?: number
   log?: Log
   /** Frames that are no answers; only workers get any. */
   onFrame?(frame: Frame, gateway: PooledGateway): void
@@ -178,13 +180,14 @@ export class GatewayPool {
 
   #add(address: string): void {
     if (this.#isClosed) return
-    const { bufferSizeBytes, persistent = true, role, secretKey = '' } = this.#options
+    const { bufferSizeBytes, linkTimeoutMs, persistent = true, role, secretKey = '' } = this.#options
     try {
       if (this.#gateways.has(gatewayKey(address))) return
       const gateway = new PooledGateway(address, {
         ...credentialsOf(this.#options),
         bufferSizeBytes,
         hello: { instance: this.#instance, role, secretKey },
+        linkTimeoutMs,
         log: this.#log,
         onDown: this.#onDown,
         onUp: this.#onUp,

@@ -49,7 +49,9 @@ export interface SendOptions {
 type Sent<Options> = Promise<Options extends { receipt: true } ? Receipt : void>
 type RawOrOptions = boolean | SendOptions
 
-export interface GatewayClientOptions extends Credentials, Pick<GatewayPoolOptions, 'deadlineMs' | 'log'> {
+export interface GatewayClientOptions
+  extends Credentials,
+    Pick<GatewayPoolOptions, 'deadlineMs' | 'linkTimeoutMs' | 'log'> {
   /** "host:port" of the register, or of several. Default 127.0.0.1:1236. */
   registerAddress?: string | readonly string[]
 }

@@ -12,6 +12,7 @@ import {
 export interface PooledGatewayOptions extends Omit<Credentials, 'secretKey'> {
   bufferSizeBytes?: number
   hello: Hello
+  linkTimeoutMs?: number
   log: Log
   /** Called when the link is down, after `link` was cleared. */
   onDown(gateway: PooledGateway): void

@@ -22,6 +22,7 @@ import { CloseCode } from './close-codes.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Hub } from './hub.ts'
+import { Isolation } from './isolation.ts'
 import { OutgoingMessage } from './message.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -73,7 +74,8 @@ export class GatewayServer {
   /** `performance.now()`, not older than 0.1 s: asked once for all messages of that time. */
   #now = performance.now()
   #announcer: Announcer | undefined
-  readonly #instance = createInstanceId()
+  #instance = createInstanceId()
+  #isolation: Isolation | undefined
   #gatewayKey = ''
   #lanAddress = ''
   #reachability: Reachability | undefined
@@ -111,6 +113,7 @@ export class GatewayServer {
       host: lanHost ?? lanIp,
       instance: this.#instance,
       lanIp,
+      linkTimeoutMs: settings.linkTimeoutMs,
       log,
       onLink: this.#onLink,
       port: lanPort,
@@ -180,7 +183,7 @@ export class GatewayServer {
 
   /** Listens and announces itself. Rejects with the system's error if a port cannot be had. */
   async start(): Promise<void> {
-    const { lanIp, log, registerAddresses } = this.#options
+    const { lanIp, linkTimeoutMs, log, registerAddresses } = this.#options
     const credentials = credentialsOf(this.#options)
     const { port } = await this.#listener.listen()
     this.#lanAddress = `${lanIp}:${port}`
@@ -193,11 +196,16 @@ export class GatewayServer {
     }
     this.#reachability = new Reachability({
       credentials,
-      instance: this.#instance,
+      instance: () => this.#instance,
       lanAddress: this.#lanAddress,
       registerAddresses,
     })
-    this.#announcer = announceGateway(this.#lanAddress, { ...credentials, log, registerAddresses })
+    this.#announcer = announceGateway(this.#lanAddress, { ...credentials, linkTimeoutMs, log, registerAddresses })
+    this.#isolation = new Isolation({
+      isCutOff: () => this.#workers.areCutOff && this.#announcer?.isCutOff === true,
+      onIsolated: this.#onIsolated,
+      timeoutMs: this.#options.isolationTimeoutMs,
+    })
     this.#heartbeat.start()
     this.#clock = setInterval(this.#tick, CLOCK_MS)
   }
@@ -205,6 +213,7 @@ export class GatewayServer {
   /** Lets workers handle what clients have said, says goodbye to every client, lets the workers know, and ends; they may take `timeoutMs`. */
   async stop(timeoutMs: number = this.#options.stopTimeoutMs): Promise<void> {
     const withdrawn = this.#announcer?.close()
+    this.#isolation?.close()
     this.#heartbeat.stop()
     clearInterval(this.#clock)
     this.#port.close()
@@ -216,6 +225,20 @@ export class GatewayServer {
     await this.#workers.whenSettled(timeoutMs / 2)
     await withdrawn
     await this.#listener.close()
+  }
+
+  /** Workers give up a gateway that is cut off, and its clients: it does so too, and starts over as if it were another process. */
+  readonly #onIsolated = (): void => {
+    this.#log.warn(
+      { clients: this.#hub.size },
+      'neither a worker nor a register can be reached: all clients are closed',
+    )
+    for (const client of [...this.#hub.members()]) {
+      client.close(CloseCode.GATEWAY_STOPS, 'gateway is cut off', 'gateway_lost')
+    }
+    this.#workers.forgetUnserved()
+    this.#instance = createInstanceId()
+    this.#listener.instance = this.#instance
   }
 
   readonly #onLink = (link: Link, hello: Hello): LinkHandler => {

@@ -8,12 +8,19 @@ export interface GatewayServerOptions extends Credentials {
   clientPort?: number
   /** permessage-deflate: saves traffic, costs memory and most of the broadcast speed. */
   compression?: boolean
+  /**
+   * How long it may be without a worker, after one was cut off, and without a register, until it closes its clients, in milliseconds. Less than
+   * the workers' `gatewayLostTimeoutMs`.
+   */
+  isolationTimeoutMs?: number
   /** Where the LAN port listens, if not at `lanIp`: for containers and NAT. */
   lanHost?: string
   /** The IPv4 address under which workers and backends reach this gateway; part of every client id. */
   lanIp?: string
   /** 0 for any free one. */
   lanPort?: number
+  /** How long a worker, backend or register may be silent until the link to it has ended, in milliseconds; noticed a third later at most. */
+  linkTimeoutMs?: number
   log?: Log
   /** The longest message a client may send, in bytes. */
   maxPayloadBytes?: number
@@ -44,8 +51,10 @@ export const GATEWAY_DEFAULTS = {
   clientHost: '0.0.0.0',
   clientPort: 7272,
   compression: false,
+  isolationTimeoutMs: 20_000,
   lanIp: '127.0.0.1',
   lanPort: 0,
+  linkTimeoutMs: 45_000,
   log: silentLog as Log,
   maxPayloadBytes: 1024 * 1024,
   noWorkerTimeoutMs: 5_000,

@@ -4,7 +4,7 @@ import { watchGateways } from '@gatewayworker/register'
 export interface ReachabilityOptions {
   credentials: Credentials
   /** What the gateway tells whoever links. */
-  instance: string
+  instance(): string
   /** The announced "IPv4:port". */
   lanAddress: string
   registerAddresses: readonly string[]
@@ -69,7 +69,7 @@ export class Reachability {
         host,
         onDown: ({ message }) => finish(`its LAN address cannot be reached: ${message}`),
         onUp(_link, peer) {
-          finish(peer === instance ? undefined : `another gateway answers at ${lanAddress}: see --lan-ip`)
+          finish(peer === instance() ? undefined : `another gateway answers at ${lanAddress}: see --lan-ip`)
           return { onFrame() {} }
         },
         port: Number(port),

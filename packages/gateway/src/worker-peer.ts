@@ -7,8 +7,8 @@ export class WorkerPeer implements RoutableWorker {
   clientCount = 0
   /** Those that it serves, by connection id; one that has left stays until that has been acknowledged. */
   readonly clients = new Map<number, ClientConnection>()
-  /** Random name of the worker's process; PHP's have none but their key. */
-  readonly instance: string
+  /** Random name of the worker's process; PHP's have none. */
+  readonly instance: string | undefined
   /** Whether its clients are not read until there is room: on its link, or among what it has not acknowledged. */
   isFull = false
   /** Whether it has asked for nothing new. */
@@ -23,7 +23,7 @@ export class WorkerPeer implements RoutableWorker {
   /** What it was told and has not acknowledged. */
   unacknowledgedBytes = 0
 
-  constructor(link: Link, instance: string, key: string) {
+  constructor(link: Link, instance: string | undefined, key: string) {
     this.link = link
     this.instance = instance
     this.key = key

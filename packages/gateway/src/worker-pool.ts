@@ -36,6 +36,8 @@ export interface EventCounters {
 /** From so many deaths on an event is told to a worker that has no other such event, so that only the guilty one is with it when it dies. */
 const SUSPECT_DEATHS = 2
 const PAIR_BYTES = 8
+/** After so long without a word TCP asks the host of a worker that may have come back; it has ten seconds to answer. */
+const DOUBTFUL_IDLE_MS = 1_000
 /** Longer times overflow setTimeout. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
@@ -53,10 +55,16 @@ export class WorkerPool {
   /** Clients without a worker, in the order in which they came to be so. */
   readonly #unserved = new Set<ClientConnection>()
   #onSettled: (() => void) | undefined
+  #wasCutOff = false
   #workers: readonly WorkerPeer[] = []
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
+  }
+
+  /** Whether there is none, and one has not left but was cut off. */
+  get areCutOff(): boolean {
+    return this.size === 0 && this.#wasCutOff
   }
 
   /** Output to workers that the kernel has not taken yet, in bytes. */
@@ -68,13 +76,21 @@ export class WorkerPool {
     return this.#workers.length
   }
 
-  /** A worker is there. If it is one that we know, its old link is of no use any more. */
+  /**
+   * A worker is there. If it is one that we know, its old link is of no use any more. PHP's only say their address and name, which those behind one NAT
+   * address share: whether the old link is still of use is then for TCP to find out, soon.
+   */
   add(link: Link, hello: Hello): WorkerPeer {
     const label = hello.role.kind === 'worker' ? hello.role.workerKey : ''
     const key = `${link.peer.slice(0, link.peer.lastIndexOf(':'))}:${label}`
-    const worker = new WorkerPeer(link, hello.instance ?? key, key)
-    for (const old of this.#workers) if (old.instance === worker.instance) old.link.destroy()
+    const worker = new WorkerPeer(link, hello.instance, key)
+    for (const old of this.#workers) {
+      if (old.instance !== worker.instance) continue
+      if (old.instance !== undefined) old.link.destroy()
+      else if (old.key === key) old.link.relyOnTcp(DOUBTFUL_IDLE_MS)
+    }
     this.#workers = [...this.#workers, worker]
+    this.#wasCutOff = false
     this.#options.log.info({ worker: worker.key, workers: this.size }, 'worker linked')
     for (const client of [...this.#unserved]) this.#serve(client)
     this.checkRoom(worker) // nobody was there to hear it when the link got full
@@ -90,6 +106,7 @@ export class WorkerPool {
       'worker gone',
     )
     worker.unacknowledgedBytes = 0
+    this.#wasCutOff ||= !worker.isLeaving
     for (const client of [...worker.clients.values()]) {
       this.#takeBack(client, worker)
       this.#moveOn(client, worker)
@@ -103,16 +120,24 @@ export class WorkerPool {
     this.#tellWaiting(client)
   }
 
-  /** The last event of a client. A client that no worker ever heard of is forgotten. */
+  /** The last event of a client. One that no worker ever heard of is forgotten, and so is one of which they hear by themselves: `gateway_lost`. */
   deliverClose(client: ClientConnection, reason: CloseReason): void {
     clearTimeout(client.noWorkerTimer)
     if (client.worker !== undefined) client.worker.clientCount -= 1
-    if (client.events.wasEverTold) {
+    if (client.events.wasEverTold && reason !== 'gateway_lost') {
       this.deliver(client, Command.ON_CLOSE, 0, { reason })
       return
     }
     client.events.clear()
     this.#release(client)
+  }
+
+  /** No worker is to hear any more of clients that have none, also not that they left. */
+  forgetUnserved(): void {
+    for (const client of [...this.#unserved]) {
+      client.events.clear()
+      this.#release(client)
+    }
   }
 
   /** A worker says which events it has handled: pairs of connection id and number. Throws BAD_PARAMETERS. */

@@ -23,7 +23,7 @@ export const ERROR_ADVICE = {
   LEGACY_NOT_ALLOWED:
     'PHP peers send the secret in clear. Where nobody else can listen, give --allow-legacy (allowLegacy) to whoever has logged this; it is not needed on loopback.',
   LINK_CLOSED: 'The connection to the peer ended; it is dialled again by itself.',
-  LINK_TIMED_OUT: 'Nothing was heard from the peer for three keep-alive intervals: its host is gone, cut off or stuck.',
+  LINK_TIMED_OUT: 'Nothing was heard from the peer for `--link-timeout`: its host is gone, cut off or stuck.',
   NO_CURRENT_CLIENT: 'The …CurrentClient methods work only below an Events handler; elsewhere pass a client id.',
   NO_GATEWAY: 'The register knows no gateway: start one, and check that it has the same register address and secret.',
   NO_REGISTER: 'No register answered: check its address, the firewall, and that the secret is the same.',

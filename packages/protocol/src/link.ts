@@ -33,8 +33,8 @@ export interface LinkHandler {
 export interface LinkOptions {
   /** Waiting output, in bytes, from which on the link counts as full. Default 10 240 000. */
   bufferSizeBytes?: number
-  /** How often a silent link says PING; three silent intervals of the peer end the link. Default 15 000. */
-  keepAliveMs?: number
+  /** How long a peer that stays may be silent until the link has ended; it is noticed a third later at most. Default 45 000. */
+  linkTimeoutMs?: number
   log?: Log
   /** Default 10 MiB. */
   maxFrameBytes?: number
@@ -43,8 +43,11 @@ export interface LinkOptions {
 }
 
 const DEFAULT_BUFFER_SIZE_BYTES = 10_240_000
-const DEFAULT_KEEP_ALIVE_MS = 15_000
+const DEFAULT_LINK_TIMEOUT_MS = 45_000
+/** Into how many intervals the timeout is cut; in each something is said, and heard. */
 const SILENT_INTERVALS = 3
+/** The id of a PING that is to be answered with one. */
+const WANTS_PING = 1
 const LAST_WORDS_TIMEOUT_MS = 2_000
 const FIRST_PAGE_BYTES = 1024
 const LENGTH_BYTES = 4
@@ -93,7 +96,7 @@ export class Link {
   constructor(socket: Socket, peer: string | undefined, handler: LinkHandler, options: LinkOptions = {}) {
     const {
       bufferSizeBytes = DEFAULT_BUFFER_SIZE_BYTES,
-      keepAliveMs = DEFAULT_KEEP_ALIVE_MS,
+      linkTimeoutMs = DEFAULT_LINK_TIMEOUT_MS,
       log = silentLog,
       maxFrameBytes = DEFAULT_MAX_FRAME_BYTES,
       persistent = true,
@@ -101,7 +104,7 @@ export class Link {
     this.handler = handler
     this.bufferSizeBytes = bufferSizeBytes
     this.#peer = peer
-    this.#keepAliveMs = keepAliveMs
+    this.#keepAliveMs = linkTimeoutMs / SILENT_INTERVALS
     this.#log = log
     this.#parser = new FrameParser(maxFrameBytes)
     this.#persistent = persistent
@@ -247,10 +250,10 @@ export class Link {
     this.#keepAlive = setInterval(this.#onKeepAlive, this.#keepAliveMs).unref()
   }
 
-  /** For a peer that stays, and does not: leaves it to TCP to find out. */
-  relyOnTcp(): void {
+  /** For a peer that stays, and does not: leaves it to TCP to find out, which asks after `idleMs` without a word, and waits ten seconds. */
+  relyOnTcp(idleMs = TCP_KEEP_ALIVE_MS): void {
     this.#socket.setNoDelay(true)
-    this.#socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+    this.#socket.setKeepAlive(true, idleMs)
   }
 
   /** Writes what waits; called at the end of each turn with output, and before a process exits. */
@@ -369,6 +372,7 @@ export class Link {
     if (this.#isEnding) return
     if (frame.command === LinkCommand.ANSWER) this.#questions.onAnswer(frame)
     else if (frame.command !== LinkCommand.PING) this.handler.onFrame(frame, this)
+    else if (frame.id === WANTS_PING && this.#keepAlive !== undefined) this.#ping()
   }
 
   readonly #onBareAnswer = (value: Buffer): void => {
@@ -382,10 +386,10 @@ export class Link {
   }
 
   readonly #onKeepAlive = (): void => {
-    if (!this.#hasSaid) {
-      this.send(LinkCommand.PING)
-      this.flush() // now, so that it does not count as said in the interval that begins
-    }
+    // A silent peer is asked, because its own interval may be longer than we wait.
+    if (!this.#hasHeard) this.#ping(WANTS_PING)
+    else if (!this.#hasSaid) this.#ping()
+    this.flush() // now, so that it does not count as said in the interval that begins
     this.#hasSaid = false
     this.#silentIntervals = this.#seesLife() ? 0 : this.#silentIntervals + 1
     this.#hasHeard = false
@@ -396,6 +400,10 @@ export class Link {
       if (this.#seesLife()) return
       this.destroy(new GatewayWorkerError('LINK_TIMED_OUT', `nothing was heard from ${this.peer}`))
     })
+  }
+
+  #ping(id = 0): void {
+    this.send(LinkCommand.PING, 0, 0, EMPTY, EMPTY, id)
   }
 
   /** A peer that we do not read cannot be heard, but it takes what we say. */

@@ -46,7 +46,7 @@ export class LinkListener {
   /** Legacy links that may be of those which last one command, and when they were let in. */
   readonly #shortLived = new Map<Link, number>()
   readonly #log: Log
-  readonly #options: LinkListenerOptions
+  #options: LinkListenerOptions
   readonly #server: Server
   #legacyDialect: LegacyDialect | undefined
   #timer: NodeJS.Timeout | undefined
@@ -56,6 +56,11 @@ export class LinkListener {
     this.#log = options.log ?? silentLog
     // Half open, so that the link decides what becomes of its output.
     this.#server = createServer({ allowHalfOpen: true }, this.#onConnection)
+  }
+
+  /** What dialers are told from now on, so that they take this for another process. */
+  set instance(instance: string) {
+    this.#options = { ...this.#options, instance }
   }
 
   /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, or the system's error, EADDRINUSE for one. */

@@ -162,7 +162,7 @@ describe('a peer that speaks as PHP', () => {
   })
 
   it('may be silent for as long as it likes, and hears no PING', async () => {
-    const { links, php, port, until } = await linkWorker({ keepAliveMs: 5 })
+    const { links, php, port, until } = await linkWorker({ linkTimeoutMs: 15 })
     const native = await connectRaw(port)
     await logIn(native, SECRET, 200)
     await until(() => links.length === 2)

@@ -147,9 +147,9 @@ describe('a legacy gateway', () => {
   })
 
   it('may be silent for as long as it likes', async () => {
-    const { link } = await linkToPhp({ keepAliveMs: 20 })
+    const { link } = await linkToPhp({ linkTimeoutMs: 60 })
     const server = await serve()
-    const { downs } = dial(server.port, { keepAliveMs: 20 })
+    const { downs } = dial(server.port, { linkTimeoutMs: 60 })
     const native = await server.next()
     native.say({ cmd: 100, body: msgpack.encode({ version: 3, instance: 'native' }) })
     await native.closed // who is expected to say PING, and came later

@@ -6,6 +6,7 @@ import { buildFrame } from './build-frame.ts'
 import { endOfTurn, linkToSocket, readFrames, signal } from './link-pair.ts'
 
 const KEEP_ALIVE_MS = 1000
+const LINK_TIMEOUT_MS = 3 * KEEP_ALIVE_MS
 
 // Only the interval is fake: the sockets are real, and so is the turn of the event loop that a verdict waits for.
 beforeEach(() => {
@@ -18,7 +19,7 @@ afterEach(() => {
 
 describe('keep-alive', () => {
   it('says PING in every interval in which nothing else was said', async () => {
-    const { far } = await linkToSocket({}, { keepAliveMs: KEEP_ALIVE_MS })
+    const { far } = await linkToSocket({}, { linkTimeoutMs: LINK_TIMEOUT_MS })
     const next = nextCommands(far)
     for (let n = 0; n < 2; n += 1) {
       vi.advanceTimersByTime(KEEP_ALIVE_MS)
@@ -26,21 +27,39 @@ describe('keep-alive', () => {
     }
   })
 
-  it('says nothing in an interval in which something was said', async () => {
-    const { link, far } = await linkToSocket({}, { keepAliveMs: KEEP_ALIVE_MS })
+  it('says nothing in an interval in which something was said and heard', async () => {
+    const heard = signal()
+    const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { linkTimeoutMs: LINK_TIMEOUT_MS })
     const next = nextCommands(far)
     link.send(Command.SEND_TO_ALL)
     expect(await next()).toBe(Command.SEND_TO_ALL)
+    far.write(buildFrame({ cmd: Command.SEND_TO_ALL }))
+    await heard.promise
     vi.advanceTimersByTime(KEEP_ALIVE_MS)
     link.send(Command.SEND_TO_ONE)
     expect(await next()).toBe(Command.SEND_TO_ONE)
+  })
+
+  it('asks a silent peer for a PING, and answers one that asks, so that the intervals of both may differ', async () => {
+    const { far } = await linkToSocket({}, { linkTimeoutMs: LINK_TIMEOUT_MS })
+    const ids: number[] = []
+    const seen = readFrames(far, ({ command, id }) => {
+      if (command === Command.PING) ids.push(id)
+      return ids.length === 2
+    })
+    far.write(buildFrame({ cmd: Command.PING })) // wants no answer
+    far.write(buildFrame({ cmd: Command.PING, local_ip: 1 })) // its id
+    await vi.waitUntil(() => ids.length === 1)
+    vi.advanceTimersByTime(2 * KEEP_ALIVE_MS) // in the second of these nothing was heard
+    await seen
+    expect(ids).toEqual([0, 1])
   })
 
   it('ends a link whose peer was silent for three intervals, and not sooner', async () => {
     const closed = signal<GatewayWorkerError | undefined>()
     const { link, far } = await linkToSocket(
       { onClose: (_link, error) => closed.resolve(error) },
-      { keepAliveMs: KEEP_ALIVE_MS },
+      { linkTimeoutMs: LINK_TIMEOUT_MS },
     )
     far.resume()
     for (let n = 0; n < 2; n += 1) {
@@ -60,7 +79,7 @@ describe('keep-alive', () => {
     const closed = signal<GatewayWorkerError | undefined>()
     const { link, far } = await linkToSocket(
       { onClose: (_link, error) => closed.resolve(error) },
-      { keepAliveMs: KEEP_ALIVE_MS },
+      { linkTimeoutMs: LINK_TIMEOUT_MS },
     )
     link.pause()
     // More than the kernel holds for a peer that does not read.
@@ -79,7 +98,7 @@ describe('keep-alive', () => {
 
   it('counts anew with everything that is heard', async () => {
     let heard = signal()
-    const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { keepAliveMs: KEEP_ALIVE_MS })
+    const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { linkTimeoutMs: LINK_TIMEOUT_MS })
     for (let n = 0; n < 4; n += 1) {
       heard = signal()
       vi.advanceTimersByTime(2 * KEEP_ALIVE_MS)
@@ -93,7 +112,7 @@ describe('keep-alive', () => {
 
   it('reads first what came while this process itself stood still', async () => {
     const heard = signal()
-    const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { keepAliveMs: KEEP_ALIVE_MS })
+    const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { linkTimeoutMs: LINK_TIMEOUT_MS })
     vi.advanceTimersByTime(2 * KEEP_ALIVE_MS)
     await new Promise((resolve) => {
       setTimeout(resolve, 1)
@@ -108,7 +127,7 @@ describe('keep-alive', () => {
   })
 
   it('does not blame a peer that it does not read', async () => {
-    const { link } = await linkToSocket({}, { keepAliveMs: KEEP_ALIVE_MS })
+    const { link } = await linkToSocket({}, { linkTimeoutMs: LINK_TIMEOUT_MS })
     link.pause()
     vi.advanceTimersByTime(10 * KEEP_ALIVE_MS)
     await endOfTurn()
@@ -118,7 +137,7 @@ describe('keep-alive', () => {
 
   it('ends with its link', async () => {
     const closed = signal()
-    const { link } = await linkToSocket({ onClose: () => closed.resolve() }, { keepAliveMs: KEEP_ALIVE_MS })
+    const { link } = await linkToSocket({ onClose: () => closed.resolve() }, { linkTimeoutMs: LINK_TIMEOUT_MS })
     expect(vi.getTimerCount()).toBe(1)
     link.close()
     await closed.promise

@@ -5,6 +5,9 @@ import { parseRegisterAddress, RegisterAnnouncer, RegisterWatcher } from './regi
 export function announceGateway(address: string, options: DiscoveryOptions): Announcer {
   const announcer = new RegisterAnnouncer(address, options)
   return {
+    get isCutOff() {
+      return announcer.isCutOff
+    },
     get problems() {
       return announcer.problems
     },

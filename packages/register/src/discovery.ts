@@ -2,6 +2,8 @@ import type { Credentials, Log } from '@gatewayworker/protocol'
 
 /** How to take part in a cluster, whatever tells who is in it. */
 export interface DiscoveryOptions extends Credentials {
+  /** How long a register that answers pings may be silent until it is away, in milliseconds. Default 45 000. */
+  linkTimeoutMs?: number
   log?: Log
   /** Whether taking part keeps this process running. Default true. */
   persistent?: boolean
@@ -11,6 +13,8 @@ export interface DiscoveryOptions extends Credentials {
 
 /** A gateway's side: its address is online as long as this is open and its process lives. */
 export interface Announcer {
+  /** Whether everybody who tells who is online has been lost, and nobody is back. */
+  readonly isCutOff: boolean
   /** Why each register that is away is so, in words. */
   readonly problems: string[]
   /** Withdraws the address; resolves when that was said, or cannot be. */

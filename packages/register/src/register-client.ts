@@ -4,11 +4,17 @@ import type { DiscoveryOptions, Watcher } from './discovery.ts'
 import { HeldList } from './held-list.ts'
 import { encodeLine, LineParser, type RegisterMessage } from './lines.ts'
 
+const DEFAULT_LINK_TIMEOUT_MS = 45_000
+/** A register on a host that is cut off does not even refuse. */
+const CONNECT_TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
 /** Processes of a cluster start together: a register that is not there yet is given its time to start, and looked for more often. */
 const START_RETRY_MS = 100
 const START_RETRIES = 10
-const PING_MS = 25_000
+/** PHP's peers ping so often, too. */
+const LONGEST_PING_MS = 25_000
+/** So many, without an answer after there were some, and the register is gone. */
+const UNANSWERED_PINGS = 3
 
 /** Keeps one connection to every register up, says the same first line on each, and hears what they say. */
 abstract class RegisterClient {
@@ -25,8 +31,7 @@ abstract class RegisterClient {
         new RegisterConnection(
           address,
           line,
-          this.log,
-          options.persistent ?? true,
+          options,
           (message) => this.onMessage(address, message),
           () => this.onAway(address),
         ),
@@ -36,6 +41,11 @@ abstract class RegisterClient {
   /** Why each register that is away is so, in words. */
   get problems(): string[] {
     return this.#connections.flatMap(({ problem }) => problem ?? [])
+  }
+
+  /** Whether every register has been lost, and none is back. */
+  get isCutOff(): boolean {
+    return this.#connections.every(({ problem }) => problem !== undefined)
   }
 
   /** A register has said something. */
@@ -62,7 +72,14 @@ export class RegisterAnnouncer extends RegisterClient {
     super(options, { event: 'gateway_connect', address })
   }
 
-  protected override onMessage(): void {}
+  protected override onMessage(register: string, { address, event, reason }: RegisterMessage): void {
+    if (event !== 'unreachable') return
+    this.log.warn(
+      { lan: address, register },
+      `the register cannot reach this gateway at its LAN address: ${reason}; if workers and backends cannot either, see --lan-ip, --lan-listen and the firewall`,
+    )
+  }
+
   protected override onAway(): void {}
 }
 
@@ -127,6 +144,7 @@ class RegisterConnection {
   readonly #onAway: () => void
   readonly #onMessage: (message: RegisterMessage) => void
   readonly #persistent: boolean
+  readonly #pingMs: number
   #isClosed = false
   #isReported = false
   #startRetries = START_RETRIES
@@ -136,17 +154,18 @@ class RegisterConnection {
   constructor(
     address: string,
     firstLine: string,
-    log: Log,
-    persistent: boolean,
+    options: DiscoveryOptions,
     onMessage: (message: RegisterMessage) => void,
     onAway: () => void,
   ) {
+    const { linkTimeoutMs = DEFAULT_LINK_TIMEOUT_MS, log = silentLog, persistent = true } = options
     this.address = address
     this.#firstLine = firstLine
     this.#log = log
     this.#onAway = onAway
     this.#onMessage = onMessage
     this.#persistent = persistent
+    this.#pingMs = Math.min(LONGEST_PING_MS, linkTimeoutMs / UNANSWERED_PINGS)
     this.#connect()
   }
 
@@ -161,13 +180,33 @@ class RegisterConnection {
     if (!this.#persistent) socket.unref()
     this.#socket = socket
     const parser = new LineParser()
-    const ping = setInterval(() => socket.write(encodeLine({ event: 'ping' })), PING_MS).unref()
+    /** Pings since the last answer; PHP's registers, which TCP has to watch over, never give one. */
+    let unanswered: number | undefined
+    const ping = (): void => {
+      if (unanswered === UNANSWERED_PINGS) {
+        socket.destroy(new Error('nothing was heard from it'))
+        return
+      }
+      socket.write(encodeLine({ event: 'ping', answer: true }))
+      if (unanswered !== undefined) unanswered += 1
+    }
+    const onMessage = (message: RegisterMessage): void => {
+      if (message.event === 'pong') unanswered = 0
+      else this.#onMessage(message)
+    }
+    const pinging = setInterval(ping, this.#pingMs).unref()
+    const connecting = setTimeout(() => socket.destroy(new Error('it did not answer')), CONNECT_TIMEOUT_MS).unref()
     // A register that refuses us does it at once.
     let reason = 'it closed the connection at once; is the secret key the same?'
     let isAccepted: NodeJS.Timeout | undefined
     socket.on('connect', () => {
+      clearTimeout(connecting)
       this.#startRetries = 0
+      // In one piece: a register that refuses the first line has then read all, and ends the connection without an error.
+      socket.cork()
       socket.write(this.#firstLine)
+      ping() // it shows at once whether it answers
+      socket.uncork()
       isAccepted = setTimeout(() => {
         reason = 'it ended the connection'
         this.problem = undefined
@@ -178,7 +217,7 @@ class RegisterConnection {
     socket.on('data', (chunk) => {
       this.isConnected = true
       try {
-        parser.push(chunk, this.#onMessage)
+        parser.push(chunk, onMessage)
       } catch (error) {
         socket.destroy(error as Error)
       }
@@ -189,7 +228,8 @@ class RegisterConnection {
     socket.on('close', () => {
       if (this.isConnected) this.#onAway()
       this.isConnected = false
-      clearInterval(ping)
+      clearInterval(pinging)
+      clearTimeout(connecting)
       clearTimeout(isAccepted)
       this.#onClose(reason)
     })

@@ -1,11 +1,14 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { type Credentials, findAddressToBind, isSameSecret, type Log, silentLog } from '@gatewayworker/protocol'
 import { encodeLine, LineParser, type RegisterMessage } from './lines.ts'
+import { probeGateway } from './probe-gateway.ts'
 
 export interface RegisterServerOptions extends Credentials {
   /** How long a connection may stay without a valid line. Default 10 000. */
   authTimeoutMs?: number
   host: string
+  /** How long a peer on another host may be silent until it is gone, and its gateways with it. Default 80 000: peers ping every 25 s at least. */
+  linkTimeoutMs?: number
   log?: Log
   /** 0 for any free one. */
   port: number
@@ -14,8 +17,7 @@ export interface RegisterServerOptions extends Credentials {
 const DEFAULT_AUTH_TIMEOUT_MS = 10_000
 /** Nobody has reason to say more than an address and a secret. */
 const MAX_PEER_LINE_BYTES = 64 * 1024
-/** Peers on other hosts ping every 25 s; one that is silent this long is gone, and its gateways with it. */
-const REMOTE_IDLE_TIMEOUT_MS = 80_000
+const DEFAULT_LINK_TIMEOUT_MS = 80_000
 
 interface Peer {
   address: string
@@ -23,6 +25,8 @@ interface Peer {
   gateway: string | undefined
   isKnown: boolean
   isWatching: boolean
+  /** Whether it takes lines that PHP's peers do not know. */
+  takesAnswers: boolean
   socket: Socket
 }
 
@@ -67,13 +71,14 @@ export class RegisterServer {
   }
 
   readonly #onConnection = (socket: Socket): void => {
-    const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS } = this.#options
+    const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS, linkTimeoutMs = DEFAULT_LINK_TIMEOUT_MS } = this.#options
     const peer: Peer = {
       address: `${socket.remoteAddress}:${socket.remotePort}`,
       gateway: undefined,
       isKnown: false,
       isWatching: false,
       socket,
+      takesAnswers: false,
     }
     this.#peers.add(peer)
     const parser = new LineParser(MAX_PEER_LINE_BYTES)
@@ -81,7 +86,7 @@ export class RegisterServer {
       if (!peer.isKnown) this.#refuse(peer, `nothing valid was said within ${authTimeoutMs} ms`)
     }, authTimeoutMs)
     if (!isLoopback(socket.remoteAddress)) {
-      socket.setTimeout(REMOTE_IDLE_TIMEOUT_MS, () => this.#refuse(peer, 'it has been silent for too long'))
+      socket.setTimeout(linkTimeoutMs, () => this.#refuse(peer, 'it has been silent for too long'))
     }
     socket.on('data', (chunk) => {
       try {
@@ -111,6 +116,9 @@ export class RegisterServer {
         break
       case 'ping':
         peer.isKnown = true
+        if (message.answer !== true) break
+        peer.takesAnswers = true
+        peer.socket.write(encodeLine({ event: 'pong' }))
         break
       default:
         this.#refuse(peer, 'its event is unknown')
@@ -142,6 +150,16 @@ export class RegisterServer {
     peer.gateway = address
     this.#log.info({ gateway: address }, 'gateway online')
     this.#broadcast()
+    // Nobody who has not proved that he may makes this host connect to others.
+    if (this.#options.secretKey || isLoopback(peer.socket.remoteAddress)) void this.#probe(peer, address)
+  }
+
+  /** Whether others reach a gateway cannot be known here, but where the register does not, they seldom do. */
+  async #probe(peer: Peer, address: string): Promise<void> {
+    const reason = await probeGateway(address)
+    if (reason === undefined || peer.socket.destroyed) return
+    this.#log.warn({ gateway: address }, `a gateway cannot be reached from the register: ${reason}`)
+    if (peer.takesAnswers) peer.socket.write(encodeLine({ event: 'unreachable', address, reason }))
   }
 
   #onClose(peer: Peer): void {

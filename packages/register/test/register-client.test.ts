@@ -190,6 +190,32 @@ describe('a watcher', () => {
   })
 })
 
+describe('a register that is silent', () => {
+  /** Whether it answers the first ping; the connection is left if it then answers no more. */
+  it.each([
+    ['after it has answered pings is left, and looked for again', true],
+    ["always, as PHP's are, is not", false],
+  ])('%s', async (_name, answers) => {
+    const { address, nextPeer } = await barePort()
+    const connected = nextPeer()
+    const { watcher } = watch([address], { linkTimeoutMs: 60 })
+    const peer = await connected
+    expect(JSON.parse(await peer.line())).toMatchObject({ event: 'worker_connect' })
+    expect(JSON.parse(await peer.line())).toEqual({ event: 'ping', answer: true })
+    if (answers) {
+      const again = nextPeer()
+      peer.say({ event: 'pong' })
+      await peer.closed
+      await vi.waitUntil(() => watcher.problems.length > 0)
+      expect(watcher.problems).toEqual([`${address}: nothing was heard from it`])
+      await again
+      return
+    }
+    for (let pings = 0; pings < 6; pings += 1) await peer.line()
+    expect(peer.socket.destroyed).toBe(false)
+  })
+})
+
 describe('an announcer', () => {
   it('connects again every second, not sooner, and announces itself again', async () => {
     const { address, nextPeer } = await barePort()

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { describe, expect, it, vi } from 'vitest'
 import { RegisterServer } from '../src/register-server.ts'
 import { Peer, startRegister } from './peer.ts'
 
@@ -153,6 +155,14 @@ describe('a connection', () => {
     expect(await worker.line()).toBe(list()) // and no line before it, of an address that came and went
   })
 
+  it('that asks for an answer to its ping gets one', async () => {
+    const { port } = await startRegister()
+    const peer = await Peer.connect(port)
+    peer.say({ event: 'ping' }, { event: 'ping', answer: true })
+    expect(JSON.parse(await peer.line())).toEqual({ event: 'pong' })
+    expect(peer.lines).toEqual([])
+  })
+
   it('that says nothing valid in time is closed; one that does is kept, be it only a ping', async () => {
     const { port, log } = await startRegister({ authTimeoutMs: 80 })
     const kept = [await Peer.connect(port), await connectWorker(port), await connectGateway(port, '10.0.0.1:2900')]
@@ -163,6 +173,31 @@ describe('a connection', () => {
     await Promise.all([silent.closed, slow.closed])
     for (const peer of kept) expect(peer.socket.destroyed).toBe(false)
     expect(log.lines.filter((line) => line.includes('within 80 ms'))).toHaveLength(2)
+  })
+})
+
+describe('a gateway that nobody reaches', () => {
+  it('is online, but told so if it asks for answers, and it is logged', async () => {
+    const { port, log } = await startRegister()
+    const server = createServer((socket) => socket.resume()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const [ours, php] = [await Peer.connect(port), await Peer.connect(port)]
+    ours.say({ event: 'gateway_connect', address }, { event: 'ping', answer: true })
+    await once(server, 'connection') // it is tried, and can be reached
+    await once(server.close(), 'close')
+    php.say({ event: 'gateway_connect', address })
+    await vi.waitUntil(() => log.lines.some((line) => line.startsWith('a gateway cannot be reached')))
+    ours.say({ event: 'gateway_connect', address })
+    expect(JSON.parse(await ours.line())).toEqual({ event: 'pong' })
+    expect(JSON.parse(await ours.line())).toMatchObject({
+      event: 'unreachable',
+      address,
+      reason: expect.stringContaining('ECONNREFUSED'),
+    })
+    expect(php.lines).toEqual([])
+    const worker = await connectWorker(port)
+    expect(await worker.line()).toBe(list(address))
   })
 })
 

@@ -1,5 +1,4 @@
 import { statSync } from 'node:fs'
-import { isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import { type Address, parseAddress } from './address.ts'
 import { UsageError } from './usage-error.ts'
@@ -50,6 +49,12 @@ export const seconds: OptionType<number> = {
   parse: (raw) => parseNumber(raw, 0, 2_000_000, Number.isFinite, 'a number of seconds'),
 }
 
+/** A duration in seconds that is not 0. */
+export const positiveSeconds: OptionType<number> = {
+  hint: 'SECONDS',
+  parse: (raw) => parseNumber(raw, 0.1, 2_000_000, Number.isFinite, 'a number of seconds of at least 0.1'),
+}
+
 /** One of a few words. */
 export function oneOf<const Words extends readonly string[]>(...words: Words): OptionType<Words[number]> {
   return {
@@ -65,15 +70,6 @@ export function oneOf<const Words extends readonly string[]>(...words: Words): O
 export const address: OptionType<Address> = {
   hint: 'HOST:PORT',
   parse: (raw, baseDir) => parseAddress(text.parse(raw, baseDir)),
-}
-
-/** An IPv4 address. */
-export const ipv4: OptionType<string> = {
-  hint: 'IPv4',
-  parse(raw) {
-    if (typeof raw === 'string' && isIPv4(raw)) return raw
-    throw new UsageError(`must be an IPv4 address such as 10.0.0.2, not ${JSON.stringify(raw)}`)
-  },
 }
 
 /** `websocket://HOST:PORT`, what a client connects to. */

@@ -36,6 +36,8 @@ export class RawPeer {
   /** Resolves when the link has ended. */
   readonly closed: Promise<void>
   readonly frames = new Inbox<KeptFrame>()
+  /** Random name of the gateway's process, as that told it. */
+  gatewayInstance: string | undefined
   readonly link: GatewayLink
   readonly #dialer: Dialer
   readonly #key: string
@@ -100,13 +102,13 @@ export function linkPeer(
       host,
       port: Number(port),
       onDown: reject,
-      onUp: (link) => {
+      onUp: (link, gatewayInstance) => {
         let onClose = () => {}
         const closed = new Promise<void>((resolve) => {
           onClose = resolve
         })
         const peer = new RawPeer(dialer, link, gatewayKey(gateway.lanAddress), closed)
-        resolve(peer)
+        resolve(Object.assign(peer, { gatewayInstance }))
         const handled = new Map<number, number>()
         const onFrame = (frame: Frame): void => {
           const { command, connectionId, id } = frame
