@@ -12,7 +12,7 @@ import {
   type Role,
   silentLog,
 } from '@gatewayworker/protocol'
-import { type Watcher, watchGateways } from '@gatewayworker/register'
+import { type Watcher, watchGateways, withoutCredentials } from '@gatewayworker/register'
 import { PooledGateway } from './pooled-gateway.ts'
 
 export interface GatewayPoolOptions extends Credentials {
@@ -253,7 +253,7 @@ export class GatewayPool {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(wake)
-        const registers = this.#options.registerAddresses.join(', ')
+        const registers = this.#options.registerAddresses.map(withoutCredentials).join(', ')
         reject(
           this.#isListed
             ? new GatewayWorkerError('NO_GATEWAY', `the register at ${registers} knows no gateway`)

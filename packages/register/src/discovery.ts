@@ -7,7 +7,7 @@ export interface DiscoveryOptions extends Credentials {
   log?: Log
   /** Whether taking part keeps this process running. Default true. */
   persistent?: boolean
-  /** "host:port" of every register. */
+  /** "host:port" of every register, or `etcd://…` of every etcd in place of one. */
   registerAddresses: readonly string[]
 }
 

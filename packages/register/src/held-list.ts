@@ -8,34 +8,35 @@ const HOLD_MS = 6_000
 export class HeldList {
   #held: readonly string[] = []
   readonly #onChange: () => void
-  #said: readonly string[] = []
+  #said: readonly string[] | undefined
   #timer: NodeJS.Timeout | undefined
   #wasAway = false
 
-  /** `onChange` is called at every word of the source, and when what was held has been dropped. */
+  /** `onChange` is called when there is a list, and when there is another. */
   constructor(onChange: () => void) {
     this.#onChange = onChange
   }
 
   /** The online gateways as far as is known, each once. */
   get addresses(): string[] {
-    return [...new Set([...this.#said, ...this.#held])]
+    return [...new Set([...(this.#said ?? []), ...this.#held])]
   }
 
   /** Whether the source named the address when it spoke last. */
   names(address: string): boolean {
-    return this.#said.includes(address)
+    return this.#said?.includes(address) ?? false
   }
 
   /** The source says who is online. */
   take(addresses: readonly string[]): void {
-    if (this.#wasAway) {
-      this.#held = this.addresses
-      this.#timer = setTimeout(this.#drop, HOLD_MS).unref()
-      this.#wasAway = false
-    }
-    this.#said = addresses
-    this.#onChange()
+    this.#change(() => {
+      if (this.#wasAway) {
+        this.#held = this.addresses
+        this.#timer = setTimeout(this.#drop, HOLD_MS).unref()
+        this.#wasAway = false
+      }
+      this.#said = addresses
+    })
   }
 
   /** The source cannot be heard any more. */
@@ -49,8 +50,14 @@ export class HeldList {
   }
 
   readonly #drop = (): void => {
-    const isLess = this.#held.some((address) => !this.names(address))
-    this.#held = []
-    if (isLess) this.#onChange()
+    this.#change(() => {
+      this.#held = []
+    })
+  }
+
+  #change(change: () => void): void {
+    const before = this.#said === undefined ? undefined : this.addresses.toSorted().join()
+    change()
+    if (this.addresses.toSorted().join() !== before) this.#onChange()
   }
 }

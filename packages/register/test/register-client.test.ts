@@ -1,39 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { DiscoveryOptions } from '../src/discovery.ts'
-import { RegisterAnnouncer, RegisterWatcher } from '../src/register-client.ts'
+import { announce, listen } from './listen.ts'
 import { keptLog, Peer, startRegister } from './peer.ts'
-
-/** A watcher whose lists are waited for one by one. */
-function watch(registerAddresses: string[], options: Partial<DiscoveryOptions> = {}) {
-  const lists: string[][] = []
-  let wake = () => {}
-  const watcher = new RegisterWatcher({ registerAddresses, ...options }, (addresses) => {
-    lists.push(addresses)
-    wake()
-  })
-  onTestFinished(() => watcher.close())
-  const next = async () => {
-    while (lists.length === 0) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
-    return lists.shift()
-  }
-  /** Waits until this is the list; others may come before. */
-  const until = async (...addresses: string[]) => {
-    while ((await next())?.toSorted().join() !== addresses.join());
-  }
-  return { watcher, next, until }
-}
-
-function announce(address: string, registerAddresses: string[], options: Partial<DiscoveryOptions> = {}) {
-  const announcer = new RegisterAnnouncer(address, { registerAddresses, ...options })
-  onTestFinished(() => announcer.close())
-  return announcer
-}
 
 /** A register's port without a register: the test is the other side of each connection. */
 async function barePort() {
@@ -61,85 +30,16 @@ describe('the first line', () => {
     const { address, nextPeer } = await barePort()
     const peer = nextPeer()
     if (who === 'a gateway') announce('10.0.0.1:2900', [address], { secretKey: 's' })
-    else watch([address], { secretKey: 's' })
+    else listen([address], { secretKey: 's' })
     expect(JSON.parse(await (await peer).line())).toEqual(message)
   })
 })
 
 describe('a watcher', () => {
-  it('hears at once who is online, also nobody, and every change', async () => {
-    const { address } = await startRegister()
-    const { next } = watch([address])
-    expect(await next()).toEqual([])
-    const announcer = announce('10.0.0.1:2900', [address])
-    expect(await next()).toEqual(['10.0.0.1:2900'])
-    announcer.close()
-    expect(await next()).toEqual([])
-  })
-
-  it('of several registers hears the union, each address once', async () => {
-    const registers = [await startRegister(), await startRegister()]
-    const [first, second] = registers.map(({ address }) => address) as [string, string]
-    const { until } = watch([first, second])
-    announce('10.0.0.1:2900', [first])
-    await until('10.0.0.1:2900')
-    announce('10.0.0.2:2900', [second])
-    await until('10.0.0.1:2900', '10.0.0.2:2900')
-    const both = announce('10.0.0.3:2900', [first, second])
-    await until('10.0.0.1:2900', '10.0.0.2:2900', '10.0.0.3:2900')
-    both.close()
-    await until('10.0.0.1:2900', '10.0.0.2:2900')
-  })
-
-  it('keeps what a register said last while that one is away, and takes what it says when it is back', async () => {
-    const stays = await startRegister()
-    const goes = await startRegister()
-    const log = keptLog()
-    const { next, until } = watch([stays.address, goes.address], { log })
-    announce('10.0.0.1:2900', [stays.address])
-    const lost = announce('10.0.0.2:2900', [goes.address])
-    await until('10.0.0.1:2900', '10.0.0.2:2900')
-    lost.close()
-    await until('10.0.0.1:2900')
-    announce('10.0.0.3:2900', [goes.address])
-    await until('10.0.0.1:2900', '10.0.0.3:2900')
-    await goes.server.stop()
-    await vi.waitUntil(() => log.lines.length > 0)
-    announce('10.0.0.4:2900', [stays.address])
-    expect((await next())?.toSorted()).toEqual(['10.0.0.1:2900', '10.0.0.3:2900', '10.0.0.4:2900'])
-    expect(log.lines.filter((line) => line.includes('the register is away'))).toHaveLength(1)
-    await startRegister({ port: goes.port })
-    // The register that is back hears of the third again from the gateway itself; which of the two comes first is open.
-    await until('10.0.0.1:2900', '10.0.0.3:2900', '10.0.0.4:2900')
-  })
-
-  it('knows who is online as long as a register can be heard, and nothing when none can', async () => {
-    const registers = [await startRegister(), await startRegister()]
-    const [first, second] = registers.map(({ address }) => address) as [string, string]
-    const log = keptLog()
-    const { until, watcher } = watch([first, second], { log })
-    expect(watcher.knows('10.0.0.1:2900')).toBeUndefined()
-    announce('10.0.0.1:2900', [first])
-    announce('10.0.0.2:2900', [second])
-    await until('10.0.0.1:2900', '10.0.0.2:2900')
-    const known = () => ['10.0.0.1:2900', '10.0.0.2:2900', '10.0.0.3:2900'].map((address) => watcher.knows(address))
-    expect(known()).toEqual([true, true, false])
-    await registers[0]!.server.stop()
-    await vi.waitUntil(() => log.lines.length === 1)
-    // Its list is kept, but it is no word of now.
-    expect(known()).toEqual([false, true, false])
-    await registers[1]!.server.stop()
-    await vi.waitUntil(() => log.lines.length === 2)
-    expect(known()).toEqual([undefined, undefined, undefined])
-    await startRegister({ port: registers[1]!.port })
-    await vi.waitUntil(() => watcher.knows('10.0.0.2:2900') === true, { timeout: 5_000 })
-    expect(known()).toEqual([false, true, false])
-  })
-
   it('takes a map for a list, as PHP encodes a list with gaps, and skips what is no address', async () => {
     const { address, nextPeer } = await barePort()
     const connected = nextPeer()
-    const { next } = watch([address])
+    const { next } = listen([address])
     const peer = await connected
     peer.say(
       { event: 'broadcast_addresses', addresses: { 0: '10.0.0.1:2900', 3: '10.0.0.2:2900' } },
@@ -156,7 +56,7 @@ describe('a watcher', () => {
     const { address, nextPeer } = await barePort()
     const log = keptLog()
     const connected = nextPeer()
-    const { next } = watch([address], { log })
+    const { next } = listen([address], { log })
     const peer = await connected
     const again = nextPeer()
     peer.say('hello\n')
@@ -171,7 +71,7 @@ describe('a watcher', () => {
     const { address, nextPeer, connectionCount } = await barePort()
     const connect = async (log = keptLog()) => {
       const connected = nextPeer()
-      return { ...watch([address], { log }), log, peer: await connected }
+      return { ...listen([address], { log }), log, peer: await connected }
     }
     const connected = await connect()
     connected.watcher.close()
@@ -235,16 +135,6 @@ describe('an announcer', () => {
     // Said once per absence, with a hint at the commonest reason.
     expect(log.lines.filter((line) => line.includes('is the secret key the same?'))).toHaveLength(1)
   })
-
-  it('is online at every register, and finds one that starts later', async () => {
-    const first = await startRegister()
-    const later = await startRegister()
-    await later.server.stop()
-    announce('10.0.0.1:2900', [first.address, later.address])
-    await watch([first.address]).until('10.0.0.1:2900')
-    const started = await startRegister({ port: later.port })
-    await watch([started.address]).until('10.0.0.1:2900')
-  })
 })
 
 describe('a register address', () => {
@@ -252,15 +142,15 @@ describe('a register address', () => {
     const { host, port } = await startRegister({ host: '::1' })
     expect(host).toBe('::1')
     announce('10.0.0.1:2900', [`[::1]:${port}`])
-    await watch([`[::1]:${port}`]).until('10.0.0.1:2900')
+    await listen([`[::1]:${port}`]).until('10.0.0.1:2900')
   })
 
   it('may be a name', async () => {
     const { port } = await startRegister()
-    expect(await watch([`localhost:${port}`]).next()).toEqual([])
+    expect(await listen([`localhost:${port}`]).next()).toEqual([])
   })
 
   it('must be there', () => {
-    expect(() => watch([])).toThrow(expect.objectContaining({ code: 'BAD_REGISTER_ADDRESS' }))
+    expect(() => listen([])).toThrow(expect.objectContaining({ code: 'BAD_REGISTER_ADDRESS' }))
   })
 })
