@@ -15,6 +15,8 @@ export interface ClusterOptions {
   gatewayArgs?: readonly string[]
   /** How many gateways, each a program with a client port of its own. Default 1. */
   gateways?: number
+  /** What is there in place of a register; none is started then. */
+  registerAddress?: string
   /** Default 127.0.0.1:0; a register that is to come back needs a port that stays. */
   registerListen?: string
   secretKey?: string
@@ -52,13 +54,13 @@ export class Cluster {
   }
 
   get registerAddress(): string {
-    return this.register.child().listen as string
+    return this.options.registerAddress ?? (this.register.child().listen as string)
   }
 
   /** Starts everything; resolves when every gateway is linked with every worker. */
   async start(): Promise<void> {
-    const { gateways = 1, workers = 1 } = this.options
-    await this.startRegister()
+    const { gateways = 1, registerAddress, workers = 1 } = this.options
+    if (registerAddress === undefined) await this.startRegister()
     const started = Array.from({ length: gateways }, () => this.startGateway())
     if (workers > 0) started.push(this.startWorkers())
     await Promise.all(started)

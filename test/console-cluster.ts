@@ -26,7 +26,12 @@ export class ConsoleCluster {
     this.#runDir = this.folder.path('.gatewayworker')
     // Finished tests are cleaned up after in the reverse order: what runs ends before its folder goes.
     onTestFinished(() => this.#kill())
-    onTestFailed(() => console.log(this.#read('gatewayworker.log')))
+    onTestFailed(() => console.log(this.log))
+  }
+
+  /** What the cluster in the background has logged. */
+  get log(): string {
+    return this.#read('gatewayworker.log')
   }
 
   /** Runs a command to its end, in the folder; of the environment's GW_ variables it gets none. */

@@ -9,7 +9,6 @@ import {
 import {
   credentialOptions,
   defineApp,
-  formatAddress,
   type OptionTable,
   optionTypes,
   readCredentials,
@@ -17,7 +16,7 @@ import {
   startWatchdog,
 } from '@gatewayworker/supervisor'
 
-const { address, bytes, file, flag, integer, list, positiveSeconds, seconds, text } = optionTypes
+const { bytes, file, flag, integer, list, positiveSeconds, registerAddress, seconds, text } = optionTypes
 
 const businessworker = import.meta.resolve('@gatewayworker/businessworker')
 
@@ -57,8 +56,8 @@ const options = {
   },
   'register-address': {
     default: ['127.0.0.1:1236'],
-    describe: 'A register to watch; may be repeated',
-    type: list(address),
+    describe: 'A register to watch, or an etcd; may be repeated',
+    type: list(registerAddress),
   },
   ...credentialOptions,
   'send-to-gateway-buffer-size': { default: 10_240_000, describe: 'Output that may wait for one gateway', type: bytes },
@@ -98,7 +97,7 @@ const app = defineApp({
       linkTimeoutMs: options['link-timeout'] * 1000,
       log,
       name,
-      registerAddresses: options['register-address'].map(formatAddress),
+      registerAddresses: options['register-address'],
       sendToGatewayBufferSizeBytes: options['send-to-gateway-buffer-size'],
     })
     await worker.start()

@@ -1,6 +1,6 @@
 import { credentialOptions, type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
 
-const { address, bytes, file, flag, integer, list, oneOf, port, positiveSeconds, seconds, text, websocketUrl } =
+const { bytes, file, flag, integer, list, oneOf, port, positiveSeconds, registerAddress, seconds, text, websocketUrl } =
   optionTypes
 
 const builtInRouters = ['least-connections', 'random'] as const
@@ -32,8 +32,8 @@ export const gatewayOptions = {
   },
   'register-address': {
     default: ['127.0.0.1:1236'],
-    describe: 'A register to announce to; may be repeated',
-    type: list(address),
+    describe: 'A register to announce to, or an etcd; may be repeated',
+    type: list(registerAddress),
   },
   ...credentialOptions,
   'isolation-timeout': {

@@ -3,28 +3,37 @@ import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { isIPv4, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { type Address, formatAddress, UsageError } from '@gatewayworker/supervisor'
+import { type Address, formatAddress, parseAddress, UsageError } from '@gatewayworker/supervisor'
 
 export interface LanIpOptions {
   /** Whether the LAN port is bound elsewhere, so that the address need not be this host's: containers, NAT. */
   isBoundElsewhere: boolean
   /** `--lan-ip`: an IPv4 address, a host name that has one, or nothing. */
   lanIp: string | undefined
-  registers: readonly Address[]
+  /** Each `HOST:PORT`, or the URL of an etcd. */
+  registerAddresses: readonly string[]
 }
 
+const ETCD_PORT = 2379
 const LOOPBACK = '127.0.0.1'
 
 /**
  * The IPv4 address under which workers and backends are to reach this gateway: the one that was said, or else the one by which this host
  * reaches the register. Rejects with a UsageError if it is none of this host's, or cannot be reached from where the register is.
  */
-export async function findLanIp({ isBoundElsewhere, lanIp, registers }: LanIpOptions): Promise<string> {
+export async function findLanIp({ isBoundElsewhere, lanIp, registerAddresses }: LanIpOptions): Promise<string> {
+  const registers = registerAddresses.map(parsePlace)
   if (lanIp === undefined) return findOwnIp(registers)
   const ip = await resolveLanIp(lanIp)
   if (!isBoundElsewhere && !isOwn(ip)) throw notOwn(lanIp, ip)
   if (isLoopback(ip)) await checkRegistersAreHere(lanIp, registers)
   return ip
+}
+
+function parsePlace(registerAddress: string): Address {
+  if (!registerAddress.includes('://')) return parseAddress(registerAddress)
+  const { hostname, port } = new URL(registerAddress)
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || ETCD_PORT }
 }
 
 async function findOwnIp(registers: readonly Address[]): Promise<string> {

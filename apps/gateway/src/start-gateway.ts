@@ -30,7 +30,7 @@ const app = defineApp({
       lanIp: await findLanIp({
         isBoundElsewhere: options['lan-listen'] !== undefined,
         lanIp: options['lan-ip'],
-        registers: options['register-address'],
+        registerAddresses: options['register-address'],
       }),
       lanPort: lanPort(options['start-port'], context.index),
       linkTimeoutMs: options['link-timeout'] * 1000,
@@ -41,7 +41,7 @@ const app = defineApp({
       pingIntervalS: options['ping-interval'],
       pingNotResponseLimit: options['ping-not-response-limit'],
       poisonLimit: options['poison-limit'],
-      registerAddresses: options['register-address'].map(formatAddress),
+      registerAddresses: options['register-address'],
       router: await loadRouter(options.router, context),
       sendToClientBufferSizeBytes: options['send-to-client-buffer-size'],
       sendToWorkerBufferSizeBytes: options['send-to-worker-buffer-size'],

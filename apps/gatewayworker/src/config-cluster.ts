@@ -3,11 +3,11 @@ import businessworker from '@gatewayworker/app-businessworker'
 import gateway from '@gatewayworker/app-gateway'
 import register from '@gatewayworker/app-register'
 import {
-  type Address,
   type App,
   type AppMember,
   type ClusterDefinition,
   credentialOptions,
+  formatAddress,
   type OptionTable,
   optionsFromConfig,
   optionTypes,
@@ -17,8 +17,8 @@ import {
 
 const options = {
   'register-address': {
-    describe: 'A register of the cluster; may be repeated; default: those of the config file',
-    type: optionTypes.list(optionTypes.address),
+    describe: 'A register of the cluster, or an etcd; may be repeated; default: those of the config file',
+    type: optionTypes.list(optionTypes.registerAddress),
   },
   ...credentialOptions,
 } satisfies OptionTable
@@ -73,8 +73,10 @@ function namesInConfig({ options }: App, where: string): Record<string, string> 
 }
 
 /** Where the other processes of this host reach the registers of this file; undefined where there is none, or on no known port. */
-function addressesOf(registers: readonly AppMember<typeof register.options>[]): Address[] | undefined {
-  const addresses = registers.map(({ options: { listen } }) => ({ ...listen, host: loopbackOf(listen.host) }))
+function addressesOf(registers: readonly AppMember<typeof register.options>[]): string[] | undefined {
+  const addresses = registers.map(({ options: { listen } }) =>
+    formatAddress({ ...listen, host: loopbackOf(listen.host) }),
+  )
   return addresses.length > 0 ? addresses : undefined
 }
 

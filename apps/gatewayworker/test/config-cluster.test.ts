@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** What a config file with these lists has, once its own options are read. */
-function load(sections: object, values: { 'register-address'?: { host: string; port: number }[] } = {}): AppMember[] {
+function load(sections: object, values: { 'register-address'?: string[] } = {}): AppMember[] {
   const read = { common: { config: file, 'log-level': 'info' as const }, sections: { ...sections } }
   const { members } = defineConfigCluster(file).load({
     ...read,
@@ -36,7 +36,7 @@ describe('the groups of a config file', () => {
       workers: [{ events: './Events.ts', secretKey: 'own' }],
     })
     expect(members.map(({ app }) => app.name)).toEqual(['Register', 'BusinessWorker', 'Gateway', 'Gateway'])
-    const registers = [{ host: '127.0.0.1', port: 1236 }]
+    const registers = ['127.0.0.1:1236']
     expect(members.map(({ options }) => options)).toMatchObject([
       { listen: { host: '0.0.0.0', port: 1236 }, 'secret-key': 'S' },
       { count: 1, events: join(folder, 'Events.ts'), 'register-address': registers, 'secret-key': 'own' },
@@ -46,11 +46,11 @@ describe('the groups of a config file', () => {
   })
 
   it('use the registers that are named, of this host or another', () => {
-    const elsewhere = [{ host: '10.0.0.1', port: 1236 }]
+    const elsewhere = ['10.0.0.1:1236', 'etcd://10.0.0.9:2379/shop']
     const [gateway] = load({ gateways: [{}] }, { 'register-address': elsewhere })
     expect(gateway!.options).toMatchObject({ 'register-address': elsewhere })
     const [alone] = load({ gateways: [{}] })
-    expect(alone!.options).toMatchObject({ 'register-address': [{ host: '127.0.0.1', port: 1236 }] })
+    expect(alone!.options).toMatchObject({ 'register-address': ['127.0.0.1:1236'] })
   })
 
   it('tell registers apart by their number', () => {

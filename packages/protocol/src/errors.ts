@@ -6,7 +6,7 @@ export const ERROR_ADVICE = {
   BAD_HELLO: 'Something that is not a GatewayWorker process connects to this port, or one of another version.',
   BAD_MESSAGE: 'A message is a string, bytes, or anything else that JSON can hold; undefined is nothing.',
   BAD_PARAMETERS: 'The peer sent a command with parameters that make no sense; upgrade whichever side is older.',
-  BAD_REGISTER_ADDRESS: 'A register address is HOST:PORT, such as 127.0.0.1:1236.',
+  BAD_REGISTER_ADDRESS: 'A register address is HOST:PORT, such as 127.0.0.1:1236, or etcd://HOST:2379/CLUSTER.',
   BAD_SESSION: 'A session is a plain object of values that msgpack can hold, 5 MiB at most.',
   BAD_UID: "Pass a uid that is not empty and not '0': PHP peers take those for no uid at all.",
   BAD_VALUE:

@@ -14,7 +14,7 @@ export function announceGateway(gateway: string, options: DiscoveryOptions): Ann
   ]
   return {
     get isCutOff() {
-      return announcer.isCutOff
+      return announcers.every(({ isCutOff }) => isCutOff)
     },
     get problems() {
       return announcers.flatMap(({ problems }) => problems)

@@ -21,6 +21,11 @@ export class EtcdAnnouncer extends EtcdSession {
     this.#ended = this.keep()
   }
 
+  /** Whether etcd cannot be reached. */
+  get isCutOff(): boolean {
+    return this.problems.length > 0
+  }
+
   protected override async takePart(): Promise<void> {
     const { ID: lease } = await this.client.call<{ ID: string }>('lease/grant', { TTL: LEASE_S })
     await this.client.call('kv/put', {

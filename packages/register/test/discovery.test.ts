@@ -157,7 +157,7 @@ function conforms(name: keyof typeof GONE_WITHIN_MS, create: () => Promise<Engin
     await right.until(A)
     const wrong = listen([cluster], { secretKey: 'another' })
     await vi.waitUntil(() => wrong.watcher.problems.some((problem) => problem.includes('is the secret key the same?')))
-    const stranger = announce(B, [cluster], { secretKey: 'another' })
+    const stranger = announce(B, [cluster], { secretKey: 'a third' })
     await vi.waitUntil(() => [...stranger.problems, ...log.lines].some((line) => line.includes('secret')))
     announce(C, [cluster], { secretKey: 'the secret' })
     expect((await right.next()).toSorted()).toEqual([A, C])

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Address, parseAddress } from './address.ts'
+import { type Address, formatAddress, parseAddress } from './address.ts'
 import { UsageError } from './usage-error.ts'
 
 /** How one option's value is written and read, wherever it comes from: flags and environment give text, a config file anything. */
@@ -70,6 +70,15 @@ export function oneOf<const Words extends readonly string[]>(...words: Words): O
 export const address: OptionType<Address> = {
   hint: 'HOST:PORT',
   parse: (raw, baseDir) => parseAddress(text.parse(raw, baseDir)),
+}
+
+/** A register's `HOST:PORT`, or the URL of an etcd in place of one; its parts are checked where it is used. */
+export const registerAddress: OptionType<string> = {
+  hint: 'HOST:PORT|etcd://HOST:PORT',
+  parse(raw, baseDir) {
+    const written = text.parse(raw, baseDir)
+    return /^etcds?:\/\//i.test(written) ? written : formatAddress(parseAddress(written))
+  },
 }
 
 /** `websocket://HOST:PORT`, what a client connects to. */

@@ -13,7 +13,7 @@ const options = {
   events: { describe: 'The events', type: types.file },
   listen: { default: 'websocket://0.0.0.0:7272', describe: 'Where clients connect', type: types.websocketUrl },
   'ping-interval': { default: 0, describe: 'Heartbeat', type: types.seconds },
-  'register-address': { default: ['127.0.0.1:1236'], describe: 'Registers', type: types.list(types.address) },
+  'register-address': { default: ['127.0.0.1:1236'], describe: 'Registers', type: types.list(types.registerAddress) },
   'secret-key': { default: '', describe: 'Secret', type: types.text },
   'start-port': { default: 2900, describe: 'LAN port', type: types.port },
 } satisfies OptionTable
@@ -44,7 +44,7 @@ describe('where options come from', () => {
       compression: false,
       listen: { host: '0.0.0.0', port: 7272 },
       'ping-interval': 0,
-      'register-address': [{ host: '127.0.0.1', port: 1236 }],
+      'register-address': ['127.0.0.1:1236'],
       'secret-key': '',
       'start-port': 2900,
     })
@@ -66,14 +66,11 @@ describe('where options come from', () => {
   })
 
   test('a repeated flag, a comma-separated variable and an array make a list', async () => {
-    const addresses = [
-      { host: '10.0.0.1', port: 1 },
-      { host: '::1', port: 2 },
-    ]
-    const config = writeConfig('list.json', '{"registerAddress": ["10.0.0.1:1", "[::1]:2"]}')
-    const flags = ['--register-address', '10.0.0.1:1', '--register-address=[::1]:2']
+    const addresses = ['10.0.0.1:1', '[::1]:2', 'etcds://u:p@etcd.example/shop?ca=/ca.pem']
+    const config = writeConfig('list.json', JSON.stringify({ registerAddress: addresses }))
+    const flags = addresses.map((address) => `--register-address=${address}`)
     expect((await read(flags))['register-address']).toEqual(addresses)
-    expect((await read([], { GW_REGISTER_ADDRESS: '10.0.0.1:1, [::1]:2' }))['register-address']).toEqual(addresses)
+    expect((await read([], { GW_REGISTER_ADDRESS: addresses.join(', ') }))['register-address']).toEqual(addresses)
     expect((await read(['--config', config]))['register-address']).toEqual(addresses)
   })
 
