@@ -37,7 +37,9 @@ export class EtcdClient {
     const response = await this.#authorized('watch', { create_request: rangeOf(prefix) })
     if (response.statusCode !== 200) throw await readRefusal(response)
     response.socket.setTimeout(0) // nothing may happen for long
-    return new EtcdChanges(response, this.#persistent)
+    const changes = new EtcdChanges(response, this.#persistent)
+    await changes.next(TIMEOUT_MS) // the first news is that it has begun
+    return changes
   }
 
   /** Asks with a token where users have to show one. Tokens end; etcd says so, and then another is fetched. */

@@ -191,17 +191,20 @@ function conforms(name: keyof typeof GONE_WITHIN_MS, create: () => Promise<Engin
   }, async () => {
     const cluster = await engine.newCluster()
     const { lists, next, until, watcher } = listen([cluster])
-    announce(A, [cluster])
+    const gateway = run('announce', cluster, A)
     const leaves = announce(B, [cluster])
     await until(A, B)
+    gateway.kill('SIGSTOP') // so that it is the last to notice
     await engine.stop(cluster)
-    await vi.waitUntil(() => watcher.problems.length > 0)
+    await vi.waitUntil(() => watcher.problems.length > 0, { timeout: 4_000 })
     expect(watcher.knows(A)).toBeUndefined() // its list is kept, but it is no word of now
     await leaves.close()
     await engine.start(cluster)
     announce(C, [cluster])
+    await vi.waitUntil(() => watcher.knows(C) === true, { timeout: 4_000 })
+    gateway.kill('SIGCONT')
+    await vi.waitUntil(() => watcher.knows(A) === true, { timeout: 4_000 })
     expect((await next()).toSorted()).toEqual([A, B, C])
-    await vi.waitUntil(() => watcher.knows(A) === true, { timeout: 5_000 })
     expect(lists).toEqual([])
     await until(A, C)
     expect([A, B, C].map((address) => watcher.knows(address))).toEqual([true, false, true])
