@@ -52,7 +52,7 @@ type RawOrOptions = boolean | SendOptions
 export interface GatewayClientOptions
   extends Credentials,
     Pick<GatewayPoolOptions, 'deadlineMs' | 'linkTimeoutMs' | 'log'> {
-  /** "host:port" of the register, or of several. Default 127.0.0.1:1236. */
+  /** "host:port" of the register, or `etcd://…` in place of one; or several. Default 127.0.0.1:1236. */
   registerAddress?: string | readonly string[]
 }
 

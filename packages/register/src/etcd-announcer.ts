@@ -38,7 +38,7 @@ export class EtcdAnnouncer extends EtcdSession {
       await this.pause(RENEW_MS)
       if (this.isClosed) return
       const { result } = await this.client.call<{ result: { TTL?: string } }>('lease/keepalive', { ID: lease })
-      if (result.TTL === undefined) return // etcd does not know the lease any more
+      if (Number(result.TTL ?? 0) <= 0) return // etcd does not know the lease any more
     }
   }
 

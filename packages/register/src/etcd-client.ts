@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { text } from 'node:stream/consumers'
 import type { EtcdAddress } from './etcd-address.ts'
 import { EtcdChanges } from './etcd-changes.ts'
 
@@ -87,8 +88,8 @@ export class EtcdClient {
 }
 
 /** Text as etcd's JSON has keys and values. */
-export function encodeText(text: string): string {
-  return Buffer.from(text).toString('base64')
+export function encodeText(plain: string): string {
+  return Buffer.from(plain).toString('base64')
 }
 
 export function decodeText(encoded: string): string {
@@ -102,22 +103,20 @@ export function rangeOf(prefix: string): { key: string; range_end: string } {
 
 async function readReply<Reply>(response: IncomingMessage): Promise<Reply> {
   if (response.statusCode !== 200) throw await readRefusal(response)
-  return JSON.parse(await readText(response))
+  return (await readJson(response)) as Reply
 }
 
 /** Why etcd does not do what it was asked to. */
 async function readRefusal(response: IncomingMessage): Promise<Error> {
-  const text = await readText(response)
-  try {
-    return new Error(String(JSON.parse(text).error))
-  } catch {
-    return new Error(`it is no etcd 3.4 or later: it answered with HTTP ${response.statusCode}`)
-  }
+  const { message } = (await readJson(response)) as { message: string }
+  return new Error(message)
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
-  response.setEncoding('utf8')
-  let text = ''
-  for await (const part of response) text += part
-  return text
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  const body = await text(response)
+  try {
+    return JSON.parse(body)
+  } catch {
+    throw new Error(`it is no etcd 3.4 or later: its answer, of HTTP ${response.statusCode}, is not JSON`)
+  }
 }

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { describeWithEtcd, Etcd } from '../../../test/etcd.ts'
 import { parseEtcdAddress, withoutCredentials } from '../src/etcd-address.ts'
@@ -94,10 +97,17 @@ describeWithEtcd('etcd as a register', () => {
   })
 
   it('says what is wrong when something else answers there', async () => {
-    const { port } = await startRegister()
-    const { watcher } = listen([`etcd://127.0.0.1:${port}`])
-    await vi.waitUntil(() => watcher.problems.length > 0)
-    expect(watcher.problems.join()).toMatch(/^etcd:\/\/127\.0\.0\.1:\d+: /)
+    const site = createServer((_request, response) => response.end('<h1>Hello</h1>'))
+    await once(site.listen(0, '127.0.0.1'), 'listening')
+    onTestFinished(() => {
+      site.close()
+    })
+    const { port } = site.address() as AddressInfo
+    const announcer = announce(A, [`etcd://127.0.0.1:${port}`])
+    await vi.waitUntil(() => announcer.problems.length > 0)
+    expect(announcer.problems).toEqual([
+      `etcd://127.0.0.1:${port}: it is no etcd 3.4 or later: its answer, of HTTP 200, is not JSON`,
+    ])
   })
 })
 

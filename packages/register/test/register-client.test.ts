@@ -98,7 +98,7 @@ describe('a register that is silent', () => {
   ])('%s', async (_name, answers) => {
     const { address, nextPeer } = await barePort()
     const connected = nextPeer()
-    const { watcher } = watch([address], { linkTimeoutMs: 60 })
+    const { watcher } = listen([address], { linkTimeoutMs: 60 })
     const peer = await connected
     expect(JSON.parse(await peer.line())).toMatchObject({ event: 'worker_connect' })
     expect(JSON.parse(await peer.line())).toEqual({ event: 'ping', answer: true })
