@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { describeWithEtcd, Etcd } from '../../../test/etcd.ts'
 import { freePort } from '../../../test/free-port.ts'
 import { RegisterServer } from '../src/register-server.ts'
-import { announce, listen } from './listen.ts'
+import { announce, eventually, listen } from './listen.ts'
 import { keptLog } from './peer.ts'
 
 /** What tells who is online, however it does. */
@@ -20,7 +20,7 @@ interface Engine {
 }
 
 /** How long a gateway may still be listed after its process was killed. */
-const GONE_WITHIN_MS = { etcd: 10_000, register: 1_000 }
+const GONE_WITHIN_MS = { etcd: 12_000, register: 3_000 }
 const A = '10.0.0.1:2900'
 const B = '10.0.0.2:2900'
 const C = '10.0.0.3:2900'
@@ -156,9 +156,9 @@ function conforms(name: keyof typeof GONE_WITHIN_MS, create: () => Promise<Engin
     announce(A, [cluster], { secretKey: 'the secret' })
     await right.until(A)
     const wrong = listen([cluster], { secretKey: 'another' })
-    await vi.waitUntil(() => wrong.watcher.problems.some((problem) => problem.includes('is the secret key the same?')))
+    await eventually(() => wrong.watcher.problems.some((problem) => problem.includes('is the secret key the same?')))
     const stranger = announce(B, [cluster], { secretKey: 'a third' })
-    await vi.waitUntil(() => [...stranger.problems, ...log.lines].some((line) => line.includes('secret')))
+    await eventually(() => [...stranger.problems, ...log.lines].some((line) => line.includes('secret')))
     announce(C, [cluster], { secretKey: 'the secret' })
     expect((await right.next()).toSorted()).toEqual([A, C])
     expect(wrong.lists).toEqual([])
@@ -171,7 +171,7 @@ function conforms(name: keyof typeof GONE_WITHIN_MS, create: () => Promise<Engin
     const log = keptLog()
     const announcer = announce(A, [cluster], { log })
     const { until, watcher } = listen([cluster], { log })
-    await vi.waitUntil(() => log.lines.length === 2, { timeout: 5_000 })
+    await eventually(() => log.lines.length === 2)
     expect(log.lines.every((line) => line.includes('is away'))).toBe(true)
     for (const problem of [announcer.problems.join(), watcher.problems.join()]) {
       expect(problem).toContain(`${cluster}: `)
@@ -180,7 +180,7 @@ function conforms(name: keyof typeof GONE_WITHIN_MS, create: () => Promise<Engin
     expect(watcher.knows(A)).toBeUndefined()
     await engine.start(cluster)
     await until(A)
-    await vi.waitUntil(() => log.lines.length === 4, { timeout: 5_000 })
+    await eventually(() => log.lines.length === 4)
     expect(log.lines.slice(2).every((line) => line.includes('is back'))).toBe(true)
     expect([...announcer.problems, ...watcher.problems]).toEqual([])
     expect(watcher.knows(A)).toBe(true)
@@ -196,14 +196,14 @@ function conforms(name: keyof typeof GONE_WITHIN_MS, create: () => Promise<Engin
     await until(A, B)
     gateway.kill('SIGSTOP') // so that it is the last to notice
     await engine.stop(cluster)
-    await vi.waitUntil(() => watcher.problems.length > 0, { timeout: 4_000 })
+    await eventually(() => watcher.problems.length > 0)
     expect(watcher.knows(A)).toBeUndefined() // its list is kept, but it is no word of now
     await leaves.close()
     await engine.start(cluster)
     announce(C, [cluster])
-    await vi.waitUntil(() => watcher.knows(C) === true, { timeout: 4_000 })
+    await eventually(() => watcher.knows(C) === true)
     gateway.kill('SIGCONT')
-    await vi.waitUntil(() => watcher.knows(A) === true, { timeout: 4_000 })
+    await eventually(() => watcher.knows(A) === true)
     expect((await next()).toSorted()).toEqual([A, B, C])
     expect(lists).toEqual([])
     await until(A, C)

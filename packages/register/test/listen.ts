@@ -1,4 +1,4 @@
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { announceGateway, watchGateways } from '../src/discover.ts'
 import type { DiscoveryOptions } from '../src/discovery.ts'
 
@@ -40,4 +40,9 @@ export function announce(
   const announcer = announceGateway(gateway, { registerAddresses, ...options })
   onTestFinished(() => announcer.close())
   return announcer
+}
+
+/** Waits until something is so, for as long as a machine with much else to do may take. */
+export async function eventually(isSo: () => boolean): Promise<void> {
+  await vi.waitUntil(isSo, { timeout: 10_000 })
 }
