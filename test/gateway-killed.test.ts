@@ -1,6 +1,7 @@
 import { GatewayUnavailableError } from '@gatewayworker/gateway-client'
 import { describe, expect, it } from 'vitest'
 import { useCluster } from './cluster.ts'
+import { RawConnection } from './raw-connection.ts'
 import type { TestClient } from './test-client.ts'
 
 describe('when one of two gateways is killed', () => {
@@ -85,5 +86,20 @@ describe('gateways that share a port', () => {
     expect(listen).toBe(gateway.child(1).listen)
     const newLanPort = Number(String(lan).split(':')[1])
     expect(new Set((await open20()).map(lanPortOf))).toEqual(new Set([newLanPort, lanPorts[1]]))
+  })
+
+  it('a connection that was on its way to the one that is killed ends with it', async () => {
+    const gateway = cluster.gateways[0]!
+    const { pid } = gateway.child(0)
+    process.kill(pid, 'SIGSTOP')
+    const port = new URL(cluster.url()).port
+    // They take turns, so one of two is for the process that stands still.
+    const connections = await Promise.all([RawConnection.open(port), RawConnection.open(port)])
+    const ended = Promise.race(connections.map((connection) => connection.isEnded()))
+    // The other one has had its turn, too, when a client that came later is greeted.
+    await cluster.connect()
+    await gateway.killChild(0)
+    expect(await ended).toEqual(Buffer.alloc(0))
+    for (const { socket } of connections) socket.destroy()
   })
 })

@@ -2,6 +2,7 @@ import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { App } from './define-app.ts'
+import { endHandedOverWith } from './end-handed-over.ts'
 import { explainFailure } from './explain-failure.ts'
 import type { LogFile } from './log-file.ts'
 import type { MessageToMaster } from './messages.ts'
@@ -60,6 +61,8 @@ export function createAppKind({
     // master: only for a group that wants it.
     if (app.sharedListen === undefined || count === 1) return fork(childFile, { stdio })
     cluster.setupPrimary({ args: [], exec: childFile, stdio })
-    return cluster.fork().process
+    const child = cluster.fork().process
+    endHandedOverWith(child)
+    return child
   }
 }
