@@ -13,6 +13,15 @@ const BUSY_GENERATOR = 0.95
 
 const contestants = { ours: startCluster, plain: startPlain }
 
+/** Each a script of its own, with options of its own. */
+const SCRIPTS = ['flood', 'idle', 'storm']
+
+const [script] = process.argv.slice(2)
+if (SCRIPTS.includes(script)) {
+  process.argv.splice(2, 1)
+  await import(`./${script}.mjs`)
+}
+
 process.on('exit', killChildren)
 process.on('SIGINT', () => process.exit(130))
 process.on('SIGTERM', () => process.exit(143))

@@ -18,12 +18,26 @@ export class ChildProcess {
   #isStopping = false
   #name
   #onLine = undefined
+  #watch
 
-  /** Starts `node ...args`; `name` says in messages which program it is. Its stderr goes to the bench's. */
-  constructor(name, args) {
+  /**
+   * Starts `node ...args`; `name` says in messages which program it is. Its stderr goes to the bench's.
+   *
+   * @param {string} name
+   * @param {string[]} args
+   * @param {object} [options]
+   * @param {Record<string, string>} [options.env] more than the bench's own
+   * @param {(line: *) => void} [options.watch] is told of every line
+   */
+  constructor(name, args, { env = {}, watch = () => {} } = {}) {
     this.#name = name
+    this.#watch = watch
     // A process group of its own: Ctrl-C reaches the bench alone, and a program's own children can be ended with it.
-    this.#child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#child = spawn(process.execPath, args, {
+      detached: true,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     running.add(this)
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#onStdoutLine(line))
     this.#exit = new Promise((resolve) => {
@@ -31,6 +45,10 @@ export class ChildProcess {
       this.#child.on('close', (code, signal) => resolve(`ended with ${signal ?? `exit code ${code}`}`))
     })
     this.#exit.then((how) => this.#onExit(how))
+  }
+
+  get pid() {
+    return this.#child.pid
   }
 
   /** The first line for which `isWanted` is true, parsed; rejects when the program ends or the deadline passes first. */
@@ -98,6 +116,7 @@ export class ChildProcess {
       return // not a log line
     }
     if (line.level >= WARN && !this.#isStopping) process.stderr.write(`${this.#name}: ${text}\n`)
+    this.#watch(line)
     this.#onLine?.(line)
   }
 }

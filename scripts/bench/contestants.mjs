@@ -1,40 +1,88 @@
 // The two that are measured. Each starts afresh for every measurement, on free ports of 127.0.0.1.
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { ChildProcess } from './child-process.mjs'
 
 const READY_DEADLINE_MS = 20_000
 
 /**
- * A running server: `port` takes WebSocket clients, `frontPid` is the process that holds their connections.
+ * A running server: `ports` take WebSocket clients, `frontPids` are the processes that hold their connections, `pids` all processes
+ * that do any work, by what they are.
  *
- * @typedef {{ port: number, frontPid: number, pids: number[], stop: () => Promise<void> }} Contestant
+ * @typedef {object} Contestant
+ * @property {number[]} frontPids
+ * @property {Record<string, number[]>} pids
+ * @property {number[]} ports
+ * @property {string} [registerAddress]
+ * @property {() => Promise<void>} stop
+ */
+
+/**
+ * What a contestant can be told.
+ *
+ * @typedef {object} ContestantOptions
+ * @property {Record<string, string>} [env] of every process
+ * @property {string} [events] the workers' file; only ours
+ * @property {string[]} [frontArgs] more options of the gateways; only ours
+ * @property {string[]} [frontNodeArgs] what Node is told in the processes that hold connections
+ * @property {number} [fronts] how many of these processes there are (1)
  */
 
 /**
  * Ours: a register, a gateway and a business worker with events.ts, each a process of its own.
  *
+ * @param {ContestantOptions} [options]
  * @returns {Promise<Contestant>}
  */
-export async function startCluster() {
+export async function startCluster({
+  env = {},
+  events = './events.ts',
+  frontArgs = [],
+  frontNodeArgs = [],
+  fronts = 1,
+} = {}) {
   const started = []
-  async function startApp(kind, flags) {
+  async function startApp(kind, flags, nodeArgs = []) {
     const file = pathOf(`../../apps/${kind}/dist/start-${kind}.js`)
-    const app = await startServer(kind, [file, ...flags])
+    const app = await startServer(kind, [...nodeArgs, file, ...flags], 'all ready', env)
     started.push(app)
     return app
   }
 
   const register = await startApp('register', ['--listen', '127.0.0.1:0'])
-  const registerFlags = ['--register-address', addressOf(register.ready.listen)]
-  const gateway = await startApp('gateway', [
-    ...['--listen', 'websocket://127.0.0.1:0', '--lan-ip', '127.0.0.1', '--start-port', '0', '--ping-interval', '0'],
-    ...registerFlags,
-  ])
-  await startApp('businessworker', ['--events', pathOf('./events.ts'), ...registerFlags])
+  const registerAddress = addressOf(register.ready[0].listen)
+  const registerFlags = ['--register-address', registerAddress]
+  const gateway = await startApp(
+    'gateway',
+    [
+      // A port that stays the same when every gateway process is killed.
+      ...[
+        '--listen',
+        `websocket://127.0.0.1:${await findFreePort()}`,
+        '--lan-ip',
+        '127.0.0.1',
+        '--start-port',
+        '0',
+        '--ping-interval',
+        '0',
+      ],
+      ...['--count', String(fronts), ...frontArgs, ...registerFlags],
+    ],
+    frontNodeArgs,
+  )
+  const worker = await startApp('businessworker', ['--events', pathOf(events), ...registerFlags])
+  const pidsOf = ({ ready }) => ready.map(({ pid }) => pid)
   return {
-    port: portOf(gateway.ready.listen),
-    frontPid: gateway.ready.pid,
-    pids: started.map(({ ready }) => ready.pid),
+    frontPids: pidsOf(gateway),
+    pids: {
+      'gateway master': [gateway.child.pid],
+      gateway: pidsOf(gateway),
+      worker: pidsOf(worker),
+      register: pidsOf(register),
+    },
+    ports: [portOf(gateway.ready[0].listen)],
+    registerAddress,
     async stop() {
       for (const { child } of started.reverse()) await child.stop()
     },
@@ -42,20 +90,43 @@ export async function startCluster() {
 }
 
 /**
- * The other: one process of `ws` that broadcasts with `ws.send` in a loop.
+ * The other: processes of `ws` that broadcast with `ws.send` in a loop, each with a port of its own.
  *
+ * @param {ContestantOptions} [options]
  * @returns {Promise<Contestant>}
  */
-export async function startPlain() {
-  const { child, ready } = await startServer('plain server', [pathOf('./plain-server.mjs')])
-  return { port: portOf(ready.listen), frontPid: ready.pid, pids: [ready.pid], stop: () => child.stop() }
+export async function startPlain({ env = {}, frontNodeArgs = [], fronts = 1 } = {}) {
+  const start = () => startServer('plain server', [...frontNodeArgs, pathOf('./plain-server.mjs')], 'ready', env)
+  const servers = await Promise.all(Array.from({ length: fronts }, start))
+  const ready = servers.flatMap((server) => server.ready)
+  const pids = ready.map(({ pid }) => pid)
+  return {
+    frontPids: pids,
+    pids: { 'plain ws': pids },
+    ports: ready.map(({ listen }) => portOf(listen)),
+    async stop() {
+      for (const { child } of servers) await child.stop()
+    },
+  }
 }
 
-/** Starts a program and waits for its log line `{"msg":"ready","pid":…,"listen":"…"}`; a worker's has no `listen`. */
-async function startServer(name, args) {
-  const child = new ChildProcess(name, args)
-  const ready = await child.line(({ msg }) => msg === 'ready', READY_DEADLINE_MS)
+/**
+ * Starts a program and waits for its log lines `{"msg":"ready","pid":…,"listen":"…"}` up to the one that says `last`; a worker's have no
+ * `listen`.
+ */
+async function startServer(name, args, last, env) {
+  const ready = []
+  const child = new ChildProcess(name, args, { env, watch: (line) => line.msg === 'ready' && ready.push(line) })
+  await child.line(({ msg }) => msg === last, READY_DEADLINE_MS)
   return { child, ready }
+}
+
+async function findFreePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  return port
 }
 
 function pathOf(relative) {

@@ -25,37 +25,63 @@ export function clockUs() {
  * @property {(connection: LoadConnection, bytes: Buffer, start: number, end: number, nowUs: number) => void} onMessage
  *   one text message, valid during the call only
  * @property {(connection: LoadConnection) => void} onChunkEnd every whole message of one chunk has been handed over
+ * @property {(connection: LoadConnection) => void} [onEnd] the connection could not be made or has ended, whoever ended it; without it
+ *   that is thrown, too
  */
+
+/** Where the connection with this index comes from: 127.0.0.1 or one of its neighbours, so that none has too many for its address. */
+export function sourceAddress(index, addresses) {
+  return `127.0.0.${1 + (index % addresses)}`
+}
 
 /** A client connection; `opened` resolves when the handshake is done. */
 export class LoadConnection {
   /** Resolves with nothing; a failed handshake ends the process, as every other failure does. */
   opened
   /** @type {LoadHandler} */
-  handler = rejectMessages
+  handler
   index
   #isOpen = false
   #onOpen
   #partial = undefined
   #socket
 
-  constructor(index, port) {
+  /**
+   * @param {number} index
+   * @param {number} port
+   * @param {object} [options]
+   * @param {LoadHandler} [options.handler]
+   * @param {string} [options.localAddress]
+   */
+  constructor(index, port, { handler = rejectMessages, localAddress } = {}) {
+    this.handler = handler
     this.index = index
     this.opened = new Promise((resolve) => {
       this.#onOpen = resolve
     })
     this.#socket = connect({
       host: '127.0.0.1',
+      localAddress,
       port,
       noDelay: true,
       onread: { buffer: sharedReadBuffer, callback: (byteCount) => this.#onRead(byteCount) },
     })
-    this.#socket.on('error', (error) => this.#fail(error.message))
-    this.#socket.on('close', () => this.#fail('the server ended it'))
+    this.#socket.on('error', (error) => {
+      if (this.handler.onEnd === undefined) this.#fail(error.message)
+    })
+    this.#socket.on('close', () => {
+      if (this.handler.onEnd === undefined) this.#fail('the server ended it')
+      else this.handler.onEnd(this)
+    })
     this.#socket.write(
       `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
         `Sec-WebSocket-Key: ${HANDSHAKE_KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
     )
+  }
+
+  /** What was written and the kernel has not taken. */
+  get waitingBytes() {
+    return this.#socket.writableLength
   }
 
   /** Writes whole frames, in one call to the kernel when it takes them. */
@@ -121,6 +147,7 @@ export class LoadConnection {
   #onOtherFrame(firstByte, payload) {
     if (firstByte === FirstByte.PING) this.write(encodeClientFrame(FirstByte.PONG, payload))
     else if (firstByte === FirstByte.CLOSE) {
+      if (this.handler.onEnd !== undefined) return // it is told when it has come
       const code = payload.length < 2 ? 'no code' : payload.readUInt16BE(0)
       this.#fail(`the server closed it with ${code} ${payload.utf8Slice(2)}`)
     } else this.#fail(`a frame begins with 0x${firstByte.toString(16)}`)

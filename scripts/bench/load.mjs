@@ -1,14 +1,15 @@
 // The load generator: opens connections to a server on this machine, puts one kind of load on it and prints one line
 // of JSON. Ends with an error on stderr and exit code 1 when an answer is missing, late, doubled or not what it has to be.
 //
-//   node scripts/bench/load.mjs --port PORT [--mode idle|echo|group] [--connections N] [--size BYTES] [--depth N]
-//                               [--warmup SECONDS] [--seconds SECONDS]
+//   node scripts/bench/load.mjs --port PORT [--mode idle|echo|group|paced] [--connections N] [--size BYTES] [--depth N]
+//                               [--interval MS] [--warmup SECONDS] [--seconds SECONDS] [--addresses N]
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { EchoLoad } from './echo-load.mjs'
 import { exchange } from './exchange.mjs'
 import { GroupLoad } from './group-load.mjs'
-import { LoadConnection } from './load-connection.mjs'
+import { LoadConnection, sourceAddress } from './load-connection.mjs'
+import { PacedLoad } from './paced-load.mjs'
 
 const CONNECTING_AT_ONCE = 128
 const CONNECT_DEADLINE_MS = 120_000
@@ -16,8 +17,10 @@ const ANSWER_DEADLINE_MS = 30_000
 
 const { values } = parseArgs({
   options: {
+    addresses: { type: 'string', default: '1' },
     connections: { type: 'string', default: '100' },
     depth: { type: 'string', default: '1' },
+    interval: { type: 'string', default: '1000' },
     mode: { type: 'string', default: 'echo' },
     port: { type: 'string' },
     seconds: { type: 'string', default: '3' },
@@ -26,9 +29,11 @@ const { values } = parseArgs({
   },
 })
 const { mode } = values
-const [connectionCount, depth, port, seconds, sizeBytes, warmupSeconds] = [
+const [addresses, connectionCount, depth, intervalMs, port, seconds, sizeBytes, warmupSeconds] = [
+  values.addresses,
   values.connections,
   values.depth,
+  values.interval,
   values.port,
   values.seconds,
   values.size,
@@ -56,7 +61,8 @@ async function connectAll() {
   const startedAt = performance.now()
   async function connectSome() {
     while (connections.length < connectionCount) {
-      const connection = new LoadConnection(connections.length, port)
+      const localAddress = addresses === 1 ? undefined : sourceAddress(connections.length, addresses)
+      const connection = new LoadConnection(connections.length, port, { localAddress })
       connections.push(connection)
       await connection.opened
     }
@@ -66,8 +72,8 @@ async function connectAll() {
 }
 
 async function measure() {
-  const Load = { echo: EchoLoad, group: GroupLoad }[mode]
-  const load = new Load(connections, { depth, sizeBytes })
+  const Load = { echo: EchoLoad, group: GroupLoad, paced: PacedLoad }[mode]
+  const load = new Load(connections, { depth, intervalMs, sizeBytes })
   await withDeadline(load.start(), ANSWER_DEADLINE_MS, 'the first answers')
   await delay(warmupSeconds * 1000)
 

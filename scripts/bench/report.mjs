@@ -56,12 +56,18 @@ export function formatExpectations(summaries) {
     .join('')
 }
 
+/** A row of a Markdown table. */
+export function formatRow(cells) {
+  return `| ${cells.join(' | ')} |`
+}
+
 function medians(figures) {
   const medianOf = (key) => (figures[0][key] === undefined ? undefined : median(figures.map((figure) => figure[key])))
   return { value: medianOf('value'), p50Us: medianOf('p50Us'), p99Us: medianOf('p99Us') }
 }
 
-function median(numbers) {
+/** The one in the middle, or the mean of the two that are. */
+export function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2

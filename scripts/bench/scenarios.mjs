@@ -56,7 +56,7 @@ export function createScenarios({ idleConnections }) {
 
 /** A scenario that keeps messages flowing and counts what arrives. */
 function createFlow(mode, unit, settings, atLeast) {
-  async function measure({ port }, seconds) {
+  async function measure({ ports: [port] }, seconds) {
     const load = startLoad({ ...settings, mode, port, seconds, warmup: WARM_UP_SECONDS })
     const { deliveriesPerSecond, p50Us, p99Us, generatorCpuShare } = await readResult(load, seconds)
     await load.stop()
@@ -65,8 +65,8 @@ function createFlow(mode, unit, settings, atLeast) {
   return { rows: [{ kind: mode, name: `${mode}, depth ${settings.depth}`, unit, atLeast }], measure }
 }
 
-async function measureIdle({ frontPid, pids, port }, connections) {
-  const readMemory = () => ({ front: residentBytes(frontPid), all: sum(pids.map(residentBytes)) })
+async function measureIdle({ frontPids, pids, ports: [port] }, connections) {
+  const readMemory = () => ({ front: residentOf(frontPids), all: residentOf(Object.values(pids).flat()) })
   const before = readMemory()
   const load = startLoad({ mode: 'idle', port, connections, seconds: (2 * IDLE_SETTLE_MS) / 1000 })
   const { connectPerSecond } = await readResult(load, 0)
@@ -80,14 +80,16 @@ async function measureIdle({ frontPid, pids, port }, connections) {
   ]
 }
 
-function startLoad(settings) {
+/** Starts the load generator with these flags. */
+export function startLoad(settings) {
   return new ChildProcess('load', [LOAD_FILE, ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)])
 }
 
-function readResult(load, seconds) {
+/** The line of figures that it prints. */
+export function readResult(load, seconds) {
   return load.line(({ mode }) => mode !== undefined, (WARM_UP_SECONDS + seconds) * 1000 + LOAD_PATIENCE_MS)
 }
 
-function sum(numbers) {
-  return numbers.reduce((total, number) => total + number, 0)
+function residentOf(pids) {
+  return pids.reduce((total, pid) => total + residentBytes(pid), 0)
 }
