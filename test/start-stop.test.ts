@@ -75,7 +75,7 @@ describe('options', () => {
     ['a number out of range', ['--count', '0'], '--count'],
     ['a number out of range, of an option that begins with no', ['--no-worker-timeout', '-1'], '--no-worker-timeout'],
     ['an address that is none', ['--register-address', 'nowhere'], '--register-address'],
-    ['a protocol that is none', ['--listen', 'tcp://127.0.0.1:0'], '--listen'],
+    ['a protocol that is none', ['--listen', 'mqtt://127.0.0.1:0'], '--listen'],
     ['a file that is not there', ['--router', '/nowhere/router.ts'], '/nowhere/router.ts'],
     ['a config file that is not there', ['--config', '/nowhere.json'], '--config'],
     ['an argument that belongs to none', ['start'], '"start"'],

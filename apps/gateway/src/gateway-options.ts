@@ -1,6 +1,7 @@
 import { credentialOptions, type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
+import { clientSchemes } from './client-schemes.ts'
 
-const { bytes, file, flag, integer, list, oneOf, port, positiveSeconds, registerAddress, seconds, text, websocketUrl } =
+const { bytes, file, flag, integer, list, oneOf, port, positiveSeconds, registerAddress, seconds, text, url } =
   optionTypes
 
 const builtInRouters = ['least-connections', 'random'] as const
@@ -13,7 +14,18 @@ const router: OptionType<string> = {
 
 /** What a gateway can be told; names and defaults are GatewayWorker's where it has the option. */
 export const gatewayOptions = {
-  listen: { default: 'websocket://0.0.0.0:7272', describe: 'Where clients connect', type: websocketUrl },
+  listen: {
+    default: 'websocket://0.0.0.0:7272',
+    describe: `What clients speak, and where they connect: ${clientSchemes.join(', ')}`,
+    type: url(...clientSchemes),
+  },
+  protocol: {
+    describe: 'A module with input, decode and encode: what clients speak on tcp:// or ssl://',
+    type: file,
+  },
+  'ssl-cert': { describe: 'Certificate chain for clients with TLS, in PEM; read again when it changes', type: file },
+  'ssl-key': { describe: 'Private key of --ssl-cert, in PEM', type: file },
+  'ssl-passphrase': { describe: 'What --ssl-key is encrypted with', type: text },
   name: { default: 'Gateway', describe: 'Name of the group in logs and tables', type: text },
   count: { default: 1, describe: 'How many processes share the client port', type: integer(1, 1024) },
   'lan-ip': {

@@ -1,8 +1,17 @@
 import { GatewayServer } from '@gatewayworker/gateway'
-import { defineApp, explainRefusal, formatAddress, readCredentials, runIfMain } from '@gatewayworker/supervisor'
+import {
+  type AppContext,
+  defineApp,
+  explainRefusal,
+  formatAddress,
+  readCredentials,
+  runIfMain,
+} from '@gatewayworker/supervisor'
 import { gatewayOptions } from './gateway-options.ts'
 import { findLanIp } from './lan-ip.ts'
+import { loadProtocol } from './load-protocol.ts'
 import { loadRouter } from './load-router.ts'
+import { readSslFiles, type SslFiles, sslFilesFor, watchSslFiles } from './ssl-files.ts'
 
 /** The part of the time for a stop that is for workers to handle what has happened. */
 const WORKERS_SHARE = 0.8
@@ -20,6 +29,8 @@ const app = defineApp({
   ],
   sharedListen: ({ listen }) => formatAddress(listen),
   async start(options, context) {
+    const { scheme } = options.listen
+    const sslFiles = sslFilesFor(scheme, options['ssl-cert'], options['ssl-key'], options['ssl-passphrase'])
     const server = new GatewayServer({
       ...readCredentials(options),
       clientHost: options.listen.host,
@@ -41,20 +52,23 @@ const app = defineApp({
       pingIntervalS: options['ping-interval'],
       pingNotResponseLimit: options['ping-not-response-limit'],
       poisonLimit: options['poison-limit'],
+      protocol: await loadProtocol(scheme, options.protocol, context),
       registerAddresses: options['register-address'],
       router: await loadRouter(options.router, context),
       sendToClientBufferSizeBytes: options['send-to-client-buffer-size'],
       sendToWorkerBufferSizeBytes: options['send-to-worker-buffer-size'],
       slowClientPolicy: options['slow-client-policy'],
+      ssl: sslFiles && readSslFiles(sslFiles),
     })
     await server.start().catch(explainRefusal)
+    if (sslFiles !== undefined) watchSslFiles(sslFiles, () => renewCertificate(server, sslFiles, context.log))
     return {
       connections(query) {
         const { rows, total } = server.connections(query)
         return { rows: rows.map((row) => ({ ...row, gateway: server.lanAddress })), total }
       },
       details: { lan: server.lanAddress },
-      listen: `websocket://${formatAddress(server.address)}`,
+      listen: `${scheme}://${formatAddress(server.address)}`,
       problems: () => server.problems(),
       stats: () => server.stats(),
       stop: (timeoutMs) => server.stop(timeoutMs * WORKERS_SHARE),
@@ -62,10 +76,21 @@ const app = defineApp({
   },
 })
 
+function renewCertificate(server: GatewayServer, sslFiles: SslFiles, log: AppContext['log']): void {
+  const { cert, key } = sslFiles
+  try {
+    server.renewCertificate(readSslFiles(sslFiles))
+    log.info({ cert }, 'new clients are shown the new certificate')
+  } catch (err) {
+    log.warn({ cert, err, key }, 'the certificate has changed, but cannot be used with the key; the old one stays')
+  }
+}
+
 /** Each process of a group has a LAN port of its own; 0 stays any free one. */
 function lanPort(startPort: number, index: number): number {
   return startPort === 0 ? 0 : startPort + index
 }
 
+export type { ClientProtocol, ProtocolConnection } from '@gatewayworker/gateway'
 export default app
 await runIfMain(app)

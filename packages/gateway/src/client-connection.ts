@@ -33,11 +33,16 @@ export interface ClientCounters {
   receivedMessages: number
   /** Messages that clients were sent, each counted for each of them. */
   sentMessages: number
+  /** Clients that were closed because they broke the protocol. */
+  protocolErrors: number
   /** Messages that a slow client never got, under the policy `drop`. */
   droppedMessages: number
   /** Clients whose output reached the buffer size. */
   slowClients: number
 }
+
+/** How long a client that has ended its side is kept for the answers to what it has said, in milliseconds. */
+const LAST_ANSWER_TIMEOUT_MS = 10_000
 
 /** Why a client is not read; it is read when there is no reason left. */
 export const PauseReason = {
@@ -76,6 +81,7 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
 
   readonly #around: ClientSurroundings
   readonly #transport: ClientTransport
+  #hasEnded = false
   #hasLeft = false
   #isSlow = false
   #pauseReasons = 0
@@ -148,6 +154,18 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     this.flush()
     this.#transport.close(code, text)
     this.leave(reason)
+  }
+
+  /** It will say no more, but may still read: it stays until what it has said is handled, for the answers, though not for ever. */
+  end(): void {
+    this.#hasEnded = true
+    this.leaveIfDone()
+    if (!this.#hasLeft) setTimeout(() => this.close(CloseCode.CLOSED, '', 'client'), LAST_ANSWER_TIMEOUT_MS).unref()
+  }
+
+  /** Some of its events are handled: one that will say no more leaves with the last of them. */
+  leaveIfDone(): void {
+    if (this.#hasEnded && this.events.isEmpty) this.close(CloseCode.CLOSED, '', 'client')
   }
 
   /** Ends the connection at once; what waits is dropped. */

@@ -1,5 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { ClientOrigin, Log } from '@gatewayworker/protocol'
+import { type SslOptions, TlsLayer } from './tls-layer.ts'
 
 /** Makes clients of connections: it speaks their protocol. */
 export interface ClientAcceptor {
@@ -15,12 +17,14 @@ export interface Reception {
 
 export interface ClientPortOptions {
   createAcceptor(reception: Reception): ClientAcceptor
-  /** How long a connection may take to become a client, in milliseconds. */
+  /** How long a connection may take to become a client, in milliseconds; TLS may take as long before. */
   handshakeTimeoutMs: number
   host: string
   log: Log
   /** 0 for any free one; processes of one node:cluster share it. */
   port: number
+  /** With it clients speak TLS. */
+  ssl?: SslOptions | undefined
 }
 
 /**
@@ -34,11 +38,15 @@ export class ClientPort implements Reception {
   readonly #server: Server
   /** Connections that are no clients yet, and when they came, the oldest first. */
   readonly #strangers = new Map<Socket, number>()
+  readonly #tls: TlsLayer | undefined
   #timer: NodeJS.Timeout | undefined
 
+  /** Throws if certificate and key do not go together. */
   constructor(options: ClientPortOptions) {
+    const { createAcceptor, handshakeTimeoutMs, log, ssl } = options
     this.#options = options
-    this.#acceptor = options.createAcceptor(this)
+    this.#acceptor = createAcceptor(this)
+    if (ssl !== undefined) this.#tls = new TlsLayer({ handshakeTimeoutMs, log, onSecure: this.#onSecure, ssl })
     // Half open, so that the protocol decides what a client may still be told that has said all it has to say.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, this.#onConnection)
   }
@@ -70,16 +78,32 @@ export class ClientPort implements Reception {
     for (const socket of this.#strangers.keys()) socket.destroy()
   }
 
+  /** New connections are shown this certificate. Throws, and changes nothing, if it and the key do not go together. */
+  renewCertificate(ssl: SslOptions): void {
+    this.#tls?.renew(ssl)
+  }
+
   admit(socket: Socket): ClientOrigin {
     this.#strangers.delete(socket)
     return readOrigin(socket)
   }
 
   readonly #onConnection = (socket: Socket): void => {
+    this.#await(socket)
+    if (this.#tls === undefined) this.#acceptor.accept(socket)
+    else this.#tls.secure(socket)
+  }
+
+  readonly #onSecure = (secureSocket: TLSSocket, socket: Socket): void => {
+    if (!this.#strangers.delete(socket)) return // it was sent away meanwhile
+    this.#await(secureSocket)
+    this.#acceptor.accept(secureSocket)
+  }
+
+  #await(socket: Socket): void {
     this.#strangers.set(socket, performance.now())
     socket.once('close', () => this.#strangers.delete(socket))
     socket.on('error', this.#onConnectionError)
-    this.#acceptor.accept(socket)
   }
 
   readonly #onConnectionError = (err: Error): void => {

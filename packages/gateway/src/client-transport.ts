@@ -53,11 +53,13 @@ export abstract class ClientTransport {
 }
 
 /** Who is told what happens on a transport. */
-interface TransportHandler {
+export interface TransportHandler {
   /** A message has come; the buffer is the handler's to keep. */
   onMessage(body: Buffer, isBinary: boolean): void
   /** Something has come that is no message and shows that the client lives. */
   onAlive(): void
+  /** The client will say no more, but may still read. */
+  onEnd(): void
   /** The client broke the protocol; the transport ends the connection. */
   onProtocolError(error: Error): void
   /** The connection has ended. */

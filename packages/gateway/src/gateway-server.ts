@@ -16,7 +16,7 @@ import {
 import { type Announcer, announceGateway } from '@gatewayworker/register'
 import { type ClientQuery, type ClientRow, listClients } from './census.ts'
 import { ClientConnection, type ClientCounters, type ClientSurroundings, PauseReason } from './client-connection.ts'
-import { ClientPort } from './client-port.ts'
+import { type ClientAcceptor, ClientPort, type Reception } from './client-port.ts'
 import type { OnClient } from './client-transport.ts'
 import { CloseCode } from './close-codes.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
@@ -24,10 +24,13 @@ import { Heartbeat } from './heartbeat.ts'
 import { Hub } from './hub.ts'
 import { Isolation } from './isolation.ts'
 import { OutgoingMessage } from './message.ts'
-import { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
+import { GATEWAY_DEFAULTS, type GatewayServerOptions, type GatewaySettings } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { Reachability } from './reachability.ts'
 import { BUILT_IN_ROUTERS } from './router.ts'
+import { StreamAcceptor } from './stream-acceptor.ts'
+import { STREAM_PROTOCOLS, streamProtocolOf } from './stream-protocol.ts'
+import type { SslOptions } from './tls-layer.ts'
 import { WebSocketAcceptor } from './websocket-acceptor.ts'
 import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
@@ -61,13 +64,19 @@ export interface GatewayStats extends EventCounters, Pick<ClientCounters, 'dropp
  */
 export class GatewayServer {
   /** What happened to clients since the start. */
-  readonly counters: ClientCounters = { droppedMessages: 0, receivedMessages: 0, sentMessages: 0, slowClients: 0 }
+  readonly counters: ClientCounters = {
+    droppedMessages: 0,
+    protocolErrors: 0,
+    receivedMessages: 0,
+    sentMessages: 0,
+    slowClients: 0,
+  }
   readonly #around: CommandSurroundings & ClientSurroundings
   readonly #heartbeat: Heartbeat<ClientConnection>
   readonly #hub = new Hub<ClientConnection>()
   readonly #listener: LinkListener
   readonly #log: Log
-  readonly #options: typeof GATEWAY_DEFAULTS & GatewayServerOptions
+  readonly #options: GatewaySettings
   readonly #port: ClientPort
   readonly #workers: WorkerPool
   #clock: NodeJS.Timeout | undefined
@@ -81,10 +90,8 @@ export class GatewayServer {
   #reachability: Reachability | undefined
 
   constructor(options: GatewayServerOptions) {
-    const settings = { ...GATEWAY_DEFAULTS, ...withoutUndefined(options) } as typeof GATEWAY_DEFAULTS &
-      GatewayServerOptions
-    const { compression, lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS } = settings
-    const router: GatewayServerOptions['router'] = settings.router
+    const settings: GatewaySettings = { ...GATEWAY_DEFAULTS, ...withoutUndefined(options) }
+    const { lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS, router } = settings
     if (maxPayloadBytes > DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES) {
       throw new RangeError(`maxPayloadBytes may be ${DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES} at most`)
     }
@@ -120,12 +127,12 @@ export class GatewayServer {
       secretKey: settings.secretKey,
     })
     this.#port = new ClientPort({
-      createAcceptor: (reception) =>
-        new WebSocketAcceptor({ compression, maxPayloadBytes, onClient: this.#onClient, reception }),
+      createAcceptor: (reception) => this.#createAcceptor(reception),
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
       host: settings.clientHost,
       log,
       port: settings.clientPort,
+      ssl: settings.ssl,
     })
     const ping = new OutgoingMessage(Buffer.from(pingData), false, false)
     this.#heartbeat = new Heartbeat({
@@ -210,6 +217,11 @@ export class GatewayServer {
     this.#clock = setInterval(this.#tick, CLOCK_MS)
   }
 
+  /** New connections are shown this certificate. Throws, and changes nothing, if it and the key do not go together. */
+  renewCertificate(ssl: SslOptions): void {
+    this.#port.renewCertificate(ssl)
+  }
+
   /** Lets workers handle what clients have said, says goodbye to every client, lets the workers know, and ends; they may take `timeoutMs`. */
   async stop(timeoutMs: number = this.#options.stopTimeoutMs): Promise<void> {
     const withdrawn = this.#announcer?.close()
@@ -239,6 +251,16 @@ export class GatewayServer {
     this.#workers.forgetUnserved()
     this.#instance = createInstanceId()
     this.#listener.instance = this.#instance
+  }
+
+  #createAcceptor(reception: Reception): ClientAcceptor {
+    const { compression, log, maxPayloadBytes, protocol } = this.#options
+    const onClient = this.#onClient
+    if (protocol === 'websocket') {
+      return new WebSocketAcceptor({ compression, maxPayloadBytes, onClient, reception })
+    }
+    const streamProtocol = typeof protocol === 'string' ? STREAM_PROTOCOLS[protocol] : streamProtocolOf(protocol)
+    return new StreamAcceptor({ log, maxPayloadBytes, onClient, protocol: streamProtocol, reception })
   }
 
   readonly #onLink = (link: Link, hello: Hello): LinkHandler => {
@@ -277,8 +299,10 @@ export class GatewayServer {
       onAlive: () => {
         client.silentChecks = -1
       },
+      onEnd: () => client.end(),
       onProtocolError: (err) => {
         this.#log.debug({ clientId, err }, 'a client broke the protocol')
+        this.counters.protocolErrors += 1
         client.leave('protocol_error')
       },
       onClose: () => client.leave('client'),
@@ -303,6 +327,6 @@ export class GatewayServer {
   }
 }
 
-function withoutUndefined<T extends object>(options: T): Partial<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
+function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }

@@ -1,5 +1,7 @@
 export type { ClientQuery, ClientRow } from './census.ts'
+export type { ClientProtocol, ProtocolConnection } from './client-protocol.ts'
 export { CloseCode } from './close-codes.ts'
 export { GatewayServer, type GatewayStats } from './gateway-server.ts'
 export { GATEWAY_DEFAULTS, type GatewayServerOptions } from './options.ts'
 export type { RoutableWorker, RoutedClient, Router } from './router.ts'
+export type { SslOptions } from './tls-layer.ts'

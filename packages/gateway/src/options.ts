@@ -1,5 +1,7 @@
 import { type Credentials, type Log, silentLog } from '@gatewayworker/protocol'
+import type { ClientProtocol } from './client-protocol.ts'
 import type { Router } from './router.ts'
+import type { SslOptions } from './tls-layer.ts'
 
 /** What a gateway process can be told; everything but the register addresses has a default. */
 export interface GatewayServerOptions extends Credentials {
@@ -34,6 +36,8 @@ export interface GatewayServerOptions extends Credentials {
   pingNotResponseLimit?: number
   /** After so many workers have died with an event of a client it is set aside; 0 for never. */
   poisonLimit?: number
+  /** What clients speak: WebSocket, one of Workerman's protocols for plain TCP, or one of your own. */
+  protocol?: 'frame' | 'tcp' | 'text' | 'websocket' | ClientProtocol
   registerAddresses: readonly string[]
   router?: 'least-connections' | 'random' | Router
   /** Output that may wait for one client, in bytes. */
@@ -42,6 +46,8 @@ export interface GatewayServerOptions extends Credentials {
   sendToWorkerBufferSizeBytes?: number
   /** What happens to a client whose output waits beyond its buffer size: it is closed, or what does not fit is dropped. */
   slowClientPolicy?: 'close' | 'drop'
+  /** The certificate and key with which clients speak TLS; without it they do not. */
+  ssl?: SslOptions
   /** How long workers may take at stop to handle what has happened, in milliseconds. */
   stopTimeoutMs?: number
 }
@@ -62,6 +68,7 @@ export const GATEWAY_DEFAULTS = {
   pingIntervalS: 0,
   pingNotResponseLimit: 0,
   poisonLimit: 3,
+  protocol: 'websocket',
   router: 'least-connections',
   secretKey: '',
   sendToClientBufferSizeBytes: 1_024_000,
@@ -69,3 +76,7 @@ export const GATEWAY_DEFAULTS = {
   slowClientPolicy: 'close',
   stopTimeoutMs: 2_000,
 } as const satisfies Omit<GatewayServerOptions, 'registerAddresses'>
+
+/** Options of which those that have a default are there. */
+export type GatewaySettings = Omit<GatewayServerOptions, keyof typeof GATEWAY_DEFAULTS> &
+  Required<Pick<GatewayServerOptions, keyof typeof GATEWAY_DEFAULTS>>

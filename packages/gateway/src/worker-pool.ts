@@ -218,6 +218,7 @@ export class WorkerPool {
       this.#tell(worker, client, event)
     }
     client.resumeReading(PauseReason.EVENTS_WAIT)
+    client.leaveIfDone()
     if (client.hasLeft && events.isEmpty) this.#release(client)
   }
 
@@ -255,6 +256,7 @@ export class WorkerPool {
       this.#tellWaiting(client)
       this.#tellNextSuspect(worker)
     }
+    client.leaveIfDone()
     if (client.hasLeft && client.events.isEmpty) this.#release(client)
     else if (worker.isLeaving && client.events.toldCount === 0) this.#moveOn(client, worker)
   }

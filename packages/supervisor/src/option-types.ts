@@ -81,15 +81,21 @@ export const registerAddress: OptionType<string> = {
   },
 }
 
-/** `websocket://HOST:PORT`, what a client connects to. */
-export const websocketUrl: OptionType<Address> = {
-  hint: 'websocket://HOST:PORT',
-  parse(raw, baseDir) {
-    const [, hostAndPort] = /^(?:websocket|ws):\/\/([^/]*)\/?$/i.exec(text.parse(raw, baseDir)) ?? []
-    if (hostAndPort === undefined)
-      throw new UsageError(`must look like websocket://0.0.0.0:7272, not ${JSON.stringify(raw)}`)
-    return parseAddress(hostAndPort)
-  },
+/** `SCHEME://HOST:PORT`, with one of these schemes. */
+export function url<const Schemes extends readonly string[]>(
+  ...schemes: Schemes
+): OptionType<Address & { scheme: Schemes[number] }> {
+  return {
+    hint: 'SCHEME://HOST:PORT',
+    parse(raw, baseDir) {
+      const [, scheme = '', hostAndPort = ''] = /^([^:]*):\/\/([^/]*)\/?$/.exec(text.parse(raw, baseDir)) ?? []
+      if (!schemes.includes(scheme.toLowerCase())) {
+        const example = `${schemes[0]}://0.0.0.0:7272`
+        throw new UsageError(`must look like ${example}, not ${JSON.stringify(raw)}; it may be ${schemes.join(', ')}`)
+      }
+      return { ...parseAddress(hostAndPort), scheme: scheme.toLowerCase() }
+    },
+  }
 }
 
 /** A file that exists, as its absolute path. */

@@ -11,7 +11,11 @@ import { fixture, Program } from './program.ts'
 const options = {
   compression: { default: false, describe: 'Compress', type: types.flag },
   events: { describe: 'The events', type: types.file },
-  listen: { default: 'websocket://0.0.0.0:7272', describe: 'Where clients connect', type: types.websocketUrl },
+  listen: {
+    default: 'websocket://0.0.0.0:7272',
+    describe: 'Where clients connect',
+    type: types.url('websocket', 'text+ssl'),
+  },
   'ping-interval': { default: 0, describe: 'Heartbeat', type: types.seconds },
   'register-address': { default: ['127.0.0.1:1236'], describe: 'Registers', type: types.list(types.registerAddress) },
   'secret-key': { default: '', describe: 'Secret', type: types.text },
@@ -42,7 +46,7 @@ describe('where options come from', () => {
   test('the defaults', async () => {
     expect(await read([])).toMatchObject({
       compression: false,
-      listen: { host: '0.0.0.0', port: 7272 },
+      listen: { host: '0.0.0.0', port: 7272, scheme: 'websocket' },
       'ping-interval': 0,
       'register-address': ['127.0.0.1:1236'],
       'secret-key': '',
@@ -121,7 +125,14 @@ describe('mistakes are named', () => {
     [['--start-port', '1.5'], '--start-port must be a whole number from 0 to 65535, not "1.5"'],
     [['--start-port', ''], '--start-port must be a whole number from 0 to 65535, not ""'],
     [['--ping-interval=-1'], '--ping-interval must be a number of seconds, not "-1"'],
-    [['--listen', '0.0.0.0:1'], '--listen must look like websocket://0.0.0.0:7272, not "0.0.0.0:1"'],
+    [
+      ['--listen', '0.0.0.0:1'],
+      '--listen must look like websocket://0.0.0.0:7272, not "0.0.0.0:1"; it may be websocket, text+ssl',
+    ],
+    [
+      ['--listen', 'text://0.0.0.0:1'],
+      '--listen must look like websocket://0.0.0.0:7272, not "text://0.0.0.0:1"; it may be websocket, text+ssl',
+    ],
     [
       ['--register-address', '::1:1'],
       '--register-address must be HOST:PORT, such as 127.0.0.1:1236 or [::1]:1236, not "::1:1"',

@@ -32,8 +32,9 @@ export async function connectClient(
   gateway: GatewayServer,
   path = '/',
   options?: WebSocket.ClientOptions,
+  scheme = 'ws',
 ): Promise<TestClient> {
-  const client = new TestClient(`ws://127.0.0.1:${gateway.address.port}${path}`, options)
+  const client = new TestClient(`${scheme}://127.0.0.1:${gateway.address.port}${path}`, options)
   onTestFinished(() => client.socket.terminate())
   await once(client.socket, 'open')
   return client
