@@ -84,6 +84,7 @@ export const gatewayOptions = {
   'send-to-client-buffer-size': { default: 1_024_000, describe: 'Output that may wait for one client', type: bytes },
   'max-payload': { default: 1_048_576, describe: 'The longest message a client may send', type: bytes },
   compression: { default: false, describe: 'Offer permessage-deflate to clients', type: flag },
+  sse: { default: false, describe: 'Let clients listen to server-sent events instead of a WebSocket', type: flag },
   'slow-client-policy': {
     default: 'close',
     describe: 'What happens beyond --send-to-client-buffer-size: the client is closed, or output dropped',

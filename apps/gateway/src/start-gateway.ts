@@ -58,6 +58,7 @@ const app = defineApp({
       sendToClientBufferSizeBytes: options['send-to-client-buffer-size'],
       sendToWorkerBufferSizeBytes: options['send-to-worker-buffer-size'],
       slowClientPolicy: options['slow-client-policy'],
+      sse: options.sse,
       ssl: sslFiles && readSslFiles(sslFiles),
     })
     await server.start().catch(explainRefusal)

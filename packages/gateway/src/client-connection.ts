@@ -109,6 +109,10 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     return this.#pauseReasons !== 0
   }
 
+  get isReceiveOnly(): boolean {
+    return this.#transport.isReceiveOnly
+  }
+
   /** Output that the kernel has not taken yet, in bytes. */
   get bufferedBytes(): number {
     return this.#transport.bufferedBytes + (this.#run?.byteLength ?? 0)

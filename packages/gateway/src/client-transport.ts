@@ -6,6 +6,8 @@ import type { OutgoingMessage } from './message.ts'
 
 /** The longest piece that is written at once. */
 const PIECE_BYTES = 64 * 1024
+/** How long a client may take to end its side when we have ended ours, in milliseconds. */
+export const CLOSE_TIMEOUT_MS = 2_000
 
 /**
  * What a client's messages travel on: a socket, and how a message looks on it.
@@ -17,6 +19,11 @@ export abstract class ClientTransport {
 
   constructor(socket: Socket) {
     this.socket = socket
+  }
+
+  /** Whether the client can say nothing, so that its silence means nothing. */
+  get isReceiveOnly(): boolean {
+    return false
   }
 
   /** What went over the connection since it was made, handshake and framing included. */
@@ -50,10 +57,20 @@ export abstract class ClientTransport {
 
   /** Ends the connection at once. */
   abstract destroy(): void
+
+  /** Ends our side after what was written; a client that does not end its own in time is cut off. */
+  protected endSocket(): void {
+    this.socket.end()
+    // A socket that is not read would never see the other side's end.
+    this.socket.resume()
+    const timer = setTimeout(() => this.socket.destroy(), CLOSE_TIMEOUT_MS)
+    this.socket.once('close', () => clearTimeout(timer))
+  }
 }
 
 /** Who is told what happens on a transport. */
 export interface TransportHandler {
+  readonly clientId: string
   /** A message has come; the buffer is the handler's to keep. */
   onMessage(body: Buffer, isBinary: boolean): void
   /** Something has come that is no message and shows that the client lives. */

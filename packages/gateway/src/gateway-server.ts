@@ -254,10 +254,10 @@ export class GatewayServer {
   }
 
   #createAcceptor(reception: Reception): ClientAcceptor {
-    const { compression, log, maxPayloadBytes, protocol } = this.#options
+    const { compression, log, maxPayloadBytes, protocol, sse } = this.#options
     const onClient = this.#onClient
     if (protocol === 'websocket') {
-      return new WebSocketAcceptor({ compression, maxPayloadBytes, onClient, reception })
+      return new WebSocketAcceptor({ compression, maxPayloadBytes, onClient, reception, sse })
     }
     const streamProtocol = typeof protocol === 'string' ? STREAM_PROTOCOLS[protocol] : streamProtocolOf(protocol)
     return new StreamAcceptor({ log, maxPayloadBytes, onClient, protocol: streamProtocol, reception })
@@ -295,6 +295,7 @@ export class GatewayServer {
     this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
     if (handshake !== undefined) this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, handshake)
     return {
+      clientId,
       onMessage: (body, isBinary) => this.#onClientMessage(client, body, isBinary),
       onAlive: () => {
         client.silentChecks = -1

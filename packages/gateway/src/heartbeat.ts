@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 export interface Beating {
   destroy(reason: 'heartbeat'): void
   readonly isPaused: boolean
+  readonly isReceiveOnly: boolean
   silentChecks: number
 }
 
@@ -23,7 +24,7 @@ const SLICE = 1_000
  * Pings quiet clients and destroys silent ones, by PHP's rules (wire.md section 5): with a limit a check runs every half interval; the
  * count of a client that spoke since the last check is -1; a check that finds twice the limit destroys the client, any other adds one.
  * The ping goes out at every check, but not when the count has just become 0 nor, with a limit, when it is odd.
- * A client that we ourselves do not read is left alone: what it says cannot be heard.
+ * A client that we ourselves do not read is left alone: what it says cannot be heard. One that can say nothing is pinged, and never destroyed.
  */
 export class Heartbeat<Client extends Beating> {
   readonly #options: HeartbeatOptions<Client>
@@ -61,7 +62,7 @@ export class Heartbeat<Client extends Beating> {
   #checkClient(client: Client): void {
     const { ping, pingNotResponseLimit: limit } = this.#options
     if (client.isPaused) return
-    if (limit > 0 && client.silentChecks >= limit * 2) {
+    if (limit > 0 && client.silentChecks >= limit * 2 && !client.isReceiveOnly) {
       client.destroy('heartbeat')
       return
     }

@@ -8,6 +8,8 @@ export class OutgoingMessage {
   readonly isRaw: boolean
   #frame: Buffer | undefined
   #framing: Framing | undefined
+  #otherFrame: Buffer | undefined
+  #otherFraming: Framing | undefined
   #ownBody: Buffer | undefined
 
   /** `isRaw`: the body already is what the client's protocol wants. `body` may be a view: it is copied when it is used. */
@@ -23,12 +25,14 @@ export class OutgoingMessage {
     return this.#ownBody
   }
 
-  /** The bytes for the sockets of those who speak a protocol. */
+  /** The bytes for the sockets of those who speak a protocol. It remembers two, as many as one port has: WebSocket and event streams. */
   framedBy(framing: Framing): Buffer {
-    if (this.#frame === undefined || this.#framing !== framing) {
-      this.#frame = this.isRaw ? this.ownBody : framing(this.body, this.isBinary)
-      this.#framing = framing
-    }
+    if (framing === this.#framing) return this.#frame!
+    if (framing === this.#otherFraming) return this.#otherFrame!
+    this.#otherFraming = this.#framing
+    this.#otherFrame = this.#frame
+    this.#framing = framing
+    this.#frame = this.isRaw ? this.ownBody : framing(this.body, this.isBinary)
     return this.#frame
   }
 }

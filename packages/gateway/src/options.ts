@@ -46,6 +46,8 @@ export interface GatewayServerOptions extends Credentials {
   sendToWorkerBufferSizeBytes?: number
   /** What happens to a client whose output waits beyond its buffer size: it is closed, or what does not fit is dropped. */
   slowClientPolicy?: 'close' | 'drop'
+  /** Whether clients of a WebSocket port may listen to server-sent events instead: a GET that accepts text/event-stream. */
+  sse?: boolean
   /** The certificate and key with which clients speak TLS; without it they do not. */
   ssl?: SslOptions
   /** How long workers may take at stop to handle what has happened, in milliseconds. */
@@ -74,6 +76,7 @@ export const GATEWAY_DEFAULTS = {
   sendToClientBufferSizeBytes: 1_024_000,
   sendToWorkerBufferSizeBytes: 10_240_000,
   slowClientPolicy: 'close',
+  sse: false,
   stopTimeoutMs: 2_000,
 } as const satisfies Omit<GatewayServerOptions, 'registerAddresses'>
 

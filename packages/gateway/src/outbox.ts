@@ -9,6 +9,8 @@ export class Run {
   #joined: Buffer | undefined
   /** The run that came of this one last; a broadcast finds it for every member but the first. */
   #next: Run | undefined
+  /** The one before: a broadcast to clients of two protocols in turn finds both. */
+  #nextBefore: Run | undefined
 
   constructor(parent?: Run, frame?: Buffer) {
     this.#parent = parent
@@ -19,6 +21,8 @@ export class Run {
   /** This run with one more frame. The same buffer (not an equal one) leads to the same run. */
   append(frame: Buffer): Run {
     if (this.#next !== undefined && this.#next.#frame === frame) return this.#next
+    if (this.#nextBefore !== undefined && this.#nextBefore.#frame === frame) return this.#nextBefore
+    this.#nextBefore = this.#next
     this.#next = new Run(this, frame)
     return this.#next
   }

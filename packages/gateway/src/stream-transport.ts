@@ -6,9 +6,6 @@ import type { OutgoingMessage } from './message.ts'
 import { type MeasurePacket, PacketError, PacketReader } from './packet-reader.ts'
 import { type StreamProtocol, toBuffer } from './stream-protocol.ts'
 
-/** How long a client may take to end its side when we have ended ours, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 2_000
-
 /**
  * A TCP connection, or TLS on top of one, that carries the packets of a protocol.
  *
@@ -63,11 +60,7 @@ export class StreamTransport extends ClientTransport {
 
   close(): void {
     this.#stopReading()
-    this.socket.end()
-    // A socket that is not read would never see the other side's end.
-    this.socket.resume()
-    const timer = setTimeout(() => this.socket.destroy(), CLOSE_TIMEOUT_MS)
-    this.socket.once('close', () => clearTimeout(timer))
+    this.endSocket()
   }
 
   destroy(): void {

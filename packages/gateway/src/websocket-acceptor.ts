@@ -3,12 +3,10 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { ClientAcceptor, Reception } from './client-port.ts'
-import type { OnClient } from './client-transport.ts'
+import { CLOSE_TIMEOUT_MS, type OnClient } from './client-transport.ts'
+import { EventStreams, isForEvents } from './event-streams.ts'
 import { readHandshake } from './handshake.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
-
-/** How long a client may take to answer a close frame before it is cut off, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 2_000
 
 export interface WebSocketAcceptorOptions {
   /** Offer permessage-deflate. */
@@ -16,20 +14,24 @@ export interface WebSocketAcceptorOptions {
   maxPayloadBytes: number
   onClient: OnClient
   reception: Reception
+  /** Whether clients may listen to server-sent events instead. */
+  sse: boolean
 }
 
-/** Makes clients of connections that ask for a WebSocket, and tells all others to. */
+/** Makes clients of connections that ask for a WebSocket, or for server-sent events if they may, and tells all others to. */
 export class WebSocketAcceptor implements ClientAcceptor {
+  readonly #eventStreams: EventStreams | undefined
   /** Does not listen: it is given the connections of the client port. */
   readonly #http: Server
   readonly #onClient: OnClient
   readonly #reception: Reception
   readonly #webSockets: WebSocketServer
 
-  constructor({ compression, maxPayloadBytes, onClient, reception }: WebSocketAcceptorOptions) {
+  constructor({ compression, maxPayloadBytes, onClient, reception, sse }: WebSocketAcceptorOptions) {
     this.#onClient = onClient
     this.#reception = reception
-    this.#http = createServer(onPlainRequest)
+    if (sse) this.#eventStreams = new EventStreams(onClient)
+    this.#http = createServer(this.#onRequest)
     this.#http.on('upgrade', this.#onUpgrade)
     this.#webSockets = new WebSocketServer({
       clientTracking: false,
@@ -43,6 +45,13 @@ export class WebSocketAcceptor implements ClientAcceptor {
 
   accept(socket: Socket): void {
     this.#http.emit('connection', socket)
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request
+    if (this.#eventStreams?.has(socket)) socket.destroy()
+    else if (this.#eventStreams === undefined || !isForEvents(request)) refusePlainRequest(response)
+    else this.#eventStreams.open(request, response, this.#reception.admit(socket))
   }
 
   readonly #onUpgrade = (request: IncomingMessage, duplex: Duplex, head: Buffer): void => {
@@ -60,7 +69,7 @@ export class WebSocketAcceptor implements ClientAcceptor {
   }
 }
 
-function onPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
+function refusePlainRequest(response: ServerResponse): void {
   const headers = { connection: 'close, upgrade', 'content-type': 'text/plain', upgrade: 'websocket' }
   response.writeHead(426, headers).end('This port speaks WebSocket: connect to it with ws://, not http://.\n')
 }

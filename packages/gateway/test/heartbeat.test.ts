@@ -4,6 +4,7 @@ import { type Beating, Heartbeat } from '../src/heartbeat.ts'
 class Client implements Beating {
   events: string[] = []
   isPaused = false
+  isReceiveOnly = false
   silentChecks = -1
 
   ping(): void {

@@ -46,6 +46,16 @@ describe('an outgoing message', () => {
     expect(message.ownBody).toBe(message.ownBody)
   })
 
+  test('is framed once for each of two protocols, in whichever order they come', () => {
+    const other = () => Buffer.from('another frame')
+    const message = new OutgoingMessage(Buffer.from('a'), false, false)
+    const frames = [frameWebSocketMessage, other].map((framing) => message.framedBy(framing))
+    expect(frames[1]?.toString()).toBe('another frame')
+    for (const [at, framing] of [frameWebSocketMessage, other, frameWebSocketMessage].entries()) {
+      expect(message.framedBy(framing)).toBe(frames[at % 2])
+    }
+  })
+
   test('that is raw is sent as it is', () => {
     expect(new OutgoingMessage(Buffer.from('as it is'), false, true).framedBy(frameWebSocketMessage).toString()).toBe(
       'as it is',

@@ -39,6 +39,14 @@ describe('a run', () => {
     expect(other.join()).toBe(one.join())
   })
 
+  test('is shared by those of two protocols who come in turn', () => {
+    const root = new Run()
+    const [webSocket, event] = [Buffer.from('a'), Buffer.from('b')]
+    const runs = [webSocket, event, webSocket, event].map((frame) => root.append(frame))
+    expect(runs[2]).toBe(runs[0])
+    expect(runs[3]).toBe(runs[1])
+  })
+
   test('of one frame is that frame, not a copy', () => {
     const frame = Buffer.from('a')
     expect(new Run().append(frame).join()).toBe(frame)

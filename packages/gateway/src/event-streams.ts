@@ -1,0 +1,81 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ClientOrigin } from '@gatewayworker/protocol'
+import type { OnClient } from './client-transport.ts'
+import { event } from './event-stream-frame.ts'
+import { EventStreamTransport } from './event-stream-transport.ts'
+import { readHandshake } from './handshake.ts'
+
+/** Proxies cut off what is silent for long; a comment now and then, which no page sees, keeps them from it, in milliseconds. */
+const KEEP_ALIVE_MS = 15_000
+const COMMENT = Buffer.from(':\n\n')
+/** How long a page that was cut off waits before it connects again, in milliseconds: not all of them at once. */
+const MIN_RETRY_MS = 2_000
+const MAX_RETRY_MS = 5_000
+
+/** Makes clients that only listen of requests for server-sent events: for networks that let no WebSocket through. */
+export class EventStreams {
+  readonly #onClient: OnClient
+  /** Not those of clients that have left. */
+  readonly #streams = new Map<Socket, EventStreamTransport>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(onClient: OnClient) {
+    this.#onClient = onClient
+  }
+
+  /** Whether the connection is a stream already, on which nobody may ask for anything more. */
+  has(socket: Socket): boolean {
+    return this.#streams.has(socket)
+  }
+
+  /** Answers with a stream. Its first event is the client's id. */
+  open(request: IncomingMessage, response: ServerResponse, origin: ClientOrigin): void {
+    const { socket } = request
+    request.resume()
+    sendHead(response, corsHeaders(request))
+    const transport = new EventStreamTransport(socket)
+    const handler = this.#onClient(transport, origin, readHandshake(request, origin))
+    const retryMs = Math.round(MIN_RETRY_MS + Math.random() * (MAX_RETRY_MS - MIN_RETRY_MS))
+    transport.write(Buffer.concat([Buffer.from(`retry: ${retryMs}\n`), event('client_id', handler.clientId)]))
+    this.#streams.set(socket, transport)
+    socket.once('close', () => {
+      this.#streams.delete(socket)
+      if (this.#streams.size === 0) this.#stopKeepAlive()
+      handler.onClose()
+    })
+    this.#timer ??= setInterval(this.#keepAlive, KEEP_ALIVE_MS).unref()
+  }
+
+  #stopKeepAlive(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  readonly #keepAlive = (): void => {
+    for (const stream of this.#streams.values()) if (stream.bufferedBytes === 0) stream.write(COMMENT)
+  }
+}
+
+/** Whether a request is for server-sent events. */
+export function isForEvents({ headers, method }: IncomingMessage): boolean {
+  return method === 'GET' && headers.accept?.includes('text/event-stream') === true
+}
+
+/** The head alone, of a body that has no length, is not chunked and ends with the connection: what follows goes past `response`. */
+function sendHead(response: ServerResponse, headers: OutgoingHttpHeaders): void {
+  response.removeHeader('transfer-encoding')
+  response.writeHead(200, {
+    'cache-control': 'no-cache, no-transform',
+    connection: 'close',
+    'content-type': 'text/event-stream; charset=utf-8',
+    'x-accel-buffering': 'no', // nginx passes each event on at once
+    ...headers,
+  })
+  response.flushHeaders()
+}
+
+/** Which pages may read the stream: any, as any may open a WebSocket, but none with the cookies of its visitor. */
+function corsHeaders({ headers }: IncomingMessage): OutgoingHttpHeaders {
+  return headers.origin === undefined ? {} : { 'access-control-allow-origin': '*' }
+}
