@@ -11,6 +11,8 @@ export interface ClusterOptions {
   clientPort?: number
   /** The workers' Events: a file in fixtures/, or an absolute path. Default remote-control.ts. */
   events?: string
+  /** More options of all programs, as variables of their environment. */
+  env?: Readonly<Record<string, string>>
   /** More options of the gateways. */
   gatewayArgs?: readonly string[]
   /** How many gateways, each a program with a client port of its own. Default 1. */
@@ -95,7 +97,7 @@ export class Cluster {
   /** Starts a program that belongs to the cluster, here or on a host of a network; it is stopped before what was started earlier. */
   run(script: string, args: readonly string[], host?: Host): Program {
     const { secretKey } = this.options
-    const env: Record<string, string> = secretKey === undefined ? {} : { GW_SECRET_KEY: secretKey }
+    const env = { ...this.options.env, ...(secretKey === undefined ? {} : { GW_SECRET_KEY: secretKey }) }
     const program = new Program(script, args, env, host?.prefix)
     this.#programs.push(program)
     return program

@@ -19,6 +19,10 @@ export interface ClusterConfig {
   runDir?: string
   /** What every process of the cluster must know. */
   secretKey?: string
+  /** Files in PEM: the CA of the cluster, this host's certificate of it, and its key. With them links and registers are encrypted. */
+  tlsCa?: string
+  tlsCert?: string
+  tlsKey?: string
   /** Groups of workers, each with the Events that it runs; two groups need different names. */
   workers?: GroupConfig<typeof businessworker>[]
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AppMember } from '@gatewayworker/supervisor'
+import { type AppMember, credentialOptions, optionsFrom } from '@gatewayworker/supervisor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ClusterConfig, defineCluster } from '../src/cluster-config.ts'
 import { defineConfigCluster } from '../src/config-cluster.ts'
@@ -20,7 +20,7 @@ function load(sections: object, values: { 'register-address'?: string[] } = {}):
   const read = { common: { config: file, 'log-level': 'info' as const }, sections: { ...sections } }
   const { members } = defineConfigCluster(file).load({
     ...read,
-    values: { 'allow-legacy': false, 'register-address': undefined, 'secret-key': 'S', ...values },
+    values: { ...optionsFrom(credentialOptions, { 'secret-key': 'S' }), 'register-address': undefined, ...values },
   })
   return members as AppMember[]
 }

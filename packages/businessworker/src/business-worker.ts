@@ -99,6 +99,7 @@ export class BusinessWorker {
       registerAddresses,
       secretKey = '',
       sendToGatewayBufferSizeBytes,
+      tls,
     } = this.#options
     process.on('unhandledRejection', this.#onUnhandledRejection)
     setTimerLog(this.#log)
@@ -106,6 +107,7 @@ export class BusinessWorker {
     Gateway.registerAddress = registerAddresses
     Gateway.secretKey = secretKey
     Gateway.allowLegacy = allowLegacy
+    Gateway.tls = tls
     await this.#events.onWorkerStart?.(this)
     if (this.#isStopping) return
     this.#pool = new GatewayPool({

@@ -79,13 +79,15 @@ export class GatewayPool {
   #isListed = false
   #listed: readonly string[] = []
   #onChange: (() => void) | undefined
+  /** Why a register does not want us, while none has told us anything. */
+  #refusal: GatewayWorkerError | undefined
   #waiters = new Set<() => void>()
 
   constructor(options: GatewayPoolOptions) {
     this.deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS
     this.#log = options.log ?? silentLog
     this.#options = options
-    this.#watcher = watchGateways(options, this.#onAddresses)
+    this.#watcher = watchGateways({ ...options, onRefused: this.#onRefused }, this.#onAddresses)
     openPools.add(this)
   }
 
@@ -132,7 +134,10 @@ export class GatewayPool {
     return this.#watcher.knows(address)
   }
 
-  /** Nothing if there is a gateway, else a promise of the first one. It rejects with NO_REGISTER or NO_GATEWAY at the deadline. */
+  /**
+   * Nothing if there is a gateway, else a promise of the first one. It rejects with NO_REGISTER or NO_GATEWAY at the deadline, and at once while a
+   * register refuses this process (WRONG_SECRET, WRONG_VERSION).
+   */
   whenReady(): Promise<void> | undefined {
     return this.#gateways.size > 0 ? undefined : this.#firstGateway()
   }
@@ -169,8 +174,15 @@ export class GatewayPool {
     openPools.delete(this)
   }
 
+  readonly #onRefused = (error: GatewayWorkerError): void => {
+    if (this.#isListed) return
+    this.#refusal = error
+    for (const wake of this.#waiters) wake()
+  }
+
   readonly #onAddresses = (addresses: string[]): void => {
     this.#isListed = true
+    this.#refusal = undefined
     this.#listed = addresses
     for (const address of addresses) this.#add(address)
     for (const gateway of this.#gateways.values()) if (gateway.link === undefined) this.#removeUnlisted(gateway)
@@ -250,6 +262,7 @@ export class GatewayPool {
 
   #firstGateway(): Promise<void> {
     if (this.#isClosed) return Promise.reject(new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed'))
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(wake)
@@ -259,7 +272,9 @@ export class GatewayPool {
             ? new GatewayWorkerError('NO_GATEWAY', `the register at ${registers} knows no gateway`)
             : new GatewayWorkerError(
                 'NO_REGISTER',
-                `no register answered at ${registers} within ${this.deadlineMs} ms`,
+                [`no register answered at ${registers} within ${this.deadlineMs} ms`, ...this.#watcher.problems].join(
+                  '; ',
+                ),
               ),
         )
       }, this.deadlineMs)
@@ -267,6 +282,7 @@ export class GatewayPool {
         clearTimeout(timer)
         this.#waiters.delete(wake)
         if (this.#isClosed) reject(new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed'))
+        else if (this.#refusal !== undefined) reject(this.#refusal)
         else resolve()
       }
       this.#waiters.add(wake)

@@ -6,6 +6,7 @@ import {
   encodeSession,
   Flag,
   GatewayWorkerError,
+  type TlsIdentity,
 } from '@gatewayworker/protocol'
 import { checkRegisterAddress } from '@gatewayworker/register'
 import {
@@ -97,6 +98,15 @@ export class GatewayClient {
 
   set allowLegacy(allowLegacy: boolean) {
     this.#configure({ allowLegacy })
+  }
+
+  /** What this process shows on links with TLS, and the CA whose certificates it takes; PEM. Default none: no TLS. */
+  get tls(): TlsIdentity | undefined {
+    return this.#options.tls
+  }
+
+  set tls(tls: TlsIdentity | undefined) {
+    this.#configure({ tls })
   }
 
   get secretKey(): string {

@@ -28,6 +28,6 @@ test('the table of options has every option with its default', () => {
       name === 'log' ? 'none' : `\`${typeof value === 'string' ? `'${value}'` : value}\``,
     )
   }
-  const withoutDefault = ['lanHost', 'registerAddresses', 'ssl']
+  const withoutDefault = ['lanHost', 'registerAddresses', 'ssl', 'tls']
   expect([...defaults.keys()].sort()).toEqual([...Object.keys(GATEWAY_DEFAULTS), ...withoutDefault].sort())
 })

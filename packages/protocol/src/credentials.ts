@@ -1,3 +1,5 @@
+import type { TlsIdentity } from './tls.ts'
+
 /** What a process shows to the others of its cluster, and wants to be shown by them. */
 export interface Credentials {
   /**
@@ -7,9 +9,11 @@ export interface Credentials {
   allowLegacy?: boolean
   /** What every process of the cluster knows; '' or none lets everybody in. */
   secretKey?: string
+  /** Encrypts links and the connections to registers, between processes that each have a certificate of the same CA; PHP's have none. */
+  tls?: TlsIdentity
 }
 
 /** The credentials among other options. */
-export function credentialsOf({ allowLegacy, secretKey }: Credentials): Credentials {
-  return { allowLegacy, secretKey }
+export function credentialsOf({ allowLegacy, secretKey, tls }: Credentials): Credentials {
+  return { allowLegacy, secretKey, tls }
 }

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { msgpack } from './codec.ts'
 import { Command, Flag, LinkCommand } from './commands.ts'
 import type { Credentials } from './credentials.ts'
@@ -10,6 +10,7 @@ import { Link, type LinkHandler, type LinkOptions } from './link.ts'
 import { isLoopback } from './network-address.ts'
 import { createNonce, isProof, prove } from './proof.ts'
 import { errorFromPeer } from './questions.ts'
+import { dialSocket } from './tls.ts'
 
 export interface DialerOptions extends LinkOptions, Omit<Credentials, 'secretKey'> {
   hello: Hello
@@ -82,21 +83,28 @@ export class Dialer {
 
   /** Whether the other side may be PHP's. */
   get #expectsLegacy(): boolean {
-    return this.#saysSecret || this.#options.hello.secretKey === ''
+    const { hello, tls } = this.#options
+    return tls === undefined && (this.#saysSecret || hello.secretKey === '')
   }
 
   #dial(): void {
-    const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, host, maxFrameBytes, persistent = true, port } = this.#options
+    const {
+      helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS,
+      host,
+      maxFrameBytes,
+      persistent = true,
+      port,
+      tls,
+    } = this.#options
     this.#address = undefined
     this.#challenge = undefined
-    const socket = connect({ host, port })
+    const socket = dialSocket({ host, port }, tls, (socket) => this.#sayHello(link, socket))
     if (!persistent) socket.unref()
     const link = new Link(socket, `${host}:${port}`, this.#unansweredHello, {
       ...this.#options,
       maxFrameBytes: this.#expectsLegacy ? maxFrameBytes : MAX_HELLO_BYTES,
     })
     this.#link = link
-    socket.once('connect', () => this.#sayHello(link, socket))
     const timer = setTimeout(() => {
       if (link.handler !== this.#unansweredHello) return
       link.destroy(
@@ -118,7 +126,7 @@ export class Dialer {
       return
     }
     const nonce = hello.secretKey === '' ? undefined : createNonce()
-    const { command, body } = encodeHello(hello, nonce, this.#expectsLegacy)
+    const { command, body } = encodeHello(hello, nonce, this.#expectsLegacy || nonce === undefined)
     this.#hello = [String(command), body]
     link.send(command, 0, Flag.SCALAR, EMPTY, body)
     if (!this.#expectsLegacy) return
@@ -142,20 +150,21 @@ export class Dialer {
     this.#failures += 1
     this.#retry = setTimeout(() => this.#dial(), retryMs)
     if (this.#options.persistent === false) this.#retry.unref()
-    const refusal = wasTold ? this.#wrongSecret : this.#legacyNotAllowed
-    onDown(wasRefused ? refusal : link.closedError, Math.round(retryMs))
+    onDown(this.#explain(link, wasRefused, wasTold), Math.round(retryMs))
   }
 
   /** Whether the other side has heard the hello, and has closed without a word: PHP's do where the secret is not the right one. */
   #wasRefusedAsByPhp({ closedError, handler }: Link): boolean {
-    const { secretKey } = this.#options.hello
+    const { hello, tls } = this.#options
+    const { secretKey } = hello
     const hasSaidHello = this.#address !== undefined
     const isUnanswered = handler === this.#unansweredHello && this.#challenge === undefined
     const wasClosed = closedError.code === 'LINK_CLOSED' && closedError.cause === undefined
-    return secretKey !== '' && hasSaidHello && isUnanswered && wasClosed
+    return (secretKey !== '' || tls !== undefined) && hasSaidHello && isUnanswered && wasClosed
   }
 
   get #mayBeLegacy(): boolean {
+    if (this.#options.tls !== undefined) return false
     return this.#options.allowLegacy === true || isLoopback(this.#address ?? '')
   }
 
@@ -165,10 +174,20 @@ export class Dialer {
     return new GatewayWorkerError('LEGACY_NOT_ALLOWED', words)
   }
 
-  get #wrongSecret(): GatewayWorkerError {
-    const { host, port } = this.#options
-    const words = `${host}:${port} closed the connection without a word, as PHP's gateways do when the secret key is another`
-    return new GatewayWorkerError('WRONG_SECRET', words)
+  /** Why the link has ended, and what may be the reason. */
+  #explain({ closedError, handler }: Link, wasRefused: boolean, wasTold: boolean): GatewayWorkerError {
+    const { host, port, tls } = this.#options
+    if (wasRefused && tls === undefined && !wasTold) return this.#legacyNotAllowed
+    if (wasRefused) {
+      const question =
+        tls === undefined ? 'is the secret key the same, and TLS off?' : 'does it take certificates of the same CA?'
+      const words = `${host}:${port} closed the connection without a word; ${question}`
+      return new GatewayWorkerError('HELLO_REFUSED', words)
+    }
+    // A TLS alert, for one, is no frame.
+    if (closedError.code !== 'FRAME_TOO_LONG' || handler !== this.#unansweredHello || tls !== undefined)
+      return closedError
+    return new GatewayWorkerError(closedError.code, `${closedError.message}; does ${host}:${port} speak TLS, or HTTP?`)
   }
 
   readonly #unansweredHello: LinkHandler = {

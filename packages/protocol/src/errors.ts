@@ -1,6 +1,8 @@
 /** Every error code of the project, each with what to do about it. The README lists the same codes, and a test compares. */
 export const ERROR_ADVICE = {
   ANSWER_FAILED: 'The gateway could not carry out the question; its log says why.',
+  BAD_CERTIFICATE:
+    'Give --tls-cert, --tls-key and --tls-ca (tls: {cert, key, ca}) as PEM, the key being that of the certificate.',
   BAD_CLIENT_ID: 'Pass the client id exactly as onConnect or the page received it: 20 hexadecimal digits.',
   BAD_GROUP: "Pass a group name that is not empty and not '0': PHP peers take those for no group at all.",
   BAD_HELLO: 'Something that is not a GatewayWorker process connects to this port, or one of another version.',
@@ -18,6 +20,8 @@ export const ERROR_ADVICE = {
     'A frame is at least 28 bytes long; something that is not a GatewayWorker process writes to this port.',
   GATEWAY_UNAVAILABLE:
     'Not every gateway answered: `missing` names them, `partial` is what the others said. Check that their LAN ports can be reached from here.',
+  HELLO_REFUSED:
+    "The peer closed the connection without a word. PHP's processes do so when the secret is another; a proxy does so when nobody listens behind it yet.",
   HELLO_TIMEOUT:
     'The peer took the connection and did not say who it is; check that the address is a LAN port and not the client port.',
   LEGACY_NOT_ALLOWED:

@@ -12,9 +12,9 @@ export {
 export { type Credentials, credentialsOf } from './credentials.ts'
 export { Dialer, type DialerOptions, type GatewayLink } from './dial.ts'
 export type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
-export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError } from './errors.ts'
+export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError, isErrorCode } from './errors.ts'
 export { DEFAULT_MAX_FRAME_BYTES, EMPTY, encodeFrame, Frame, type FrameParts, HEADER_BYTES } from './frame.ts'
-export { createInstanceId, type Hello, isSameSecret, type Role } from './hello.ts'
+export { createInstanceId, type Hello, isSameSecret, NATIVE_VERSION, type Role } from './hello.ts'
 export { Link, type LinkHandler, type LinkOptions } from './link.ts'
 export { LinkListener, type LinkListenerOptions } from './listen.ts'
 export { type Log, silentLog } from './log.ts'
@@ -33,3 +33,5 @@ export {
   translateSession,
   withMaps,
 } from './sessions.ts'
+export { Strangers } from './strangers.ts'
+export { createSocketServer, dialSocket, type TlsIdentity } from './tls.ts'

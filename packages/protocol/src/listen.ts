@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { msgpack } from './codec.ts'
 import { Command, LinkCommand } from './commands.ts'
 import type { Credentials } from './credentials.ts'
@@ -10,6 +10,8 @@ import { Link, type LinkHandler, type LinkOptions } from './link.ts'
 import { type Log, silentLog } from './log.ts'
 import { findAddressToBind, isLoopback } from './network-address.ts'
 import { createNonce, isProof, prove } from './proof.ts'
+import { Strangers } from './strangers.ts'
+import { createSocketServer } from './tls.ts'
 
 export interface LinkListenerOptions extends LinkOptions, Credentials {
   /** How long a connection may stay silent about who it is. Default 10 000. */
@@ -30,21 +32,19 @@ export interface LinkListenerOptions extends LinkOptions, Credentials {
 const DEFAULT_HELLO_TIMEOUT_MS = 10_000
 /** Connections that may wait to be taken: PHP's backends come in bursts, and one that finds no room tries again after a second. */
 const BACKLOG = 4096
-/** Connections that have not shown who they are; one more ends the oldest of them, so that a flood of them keeps nobody out for long. */
-const MAX_STRANGERS = 1024
 
 /**
  * The LAN port: takes links and hands them on when their dialer has shown that it knows the secret, and which dialect it speaks.
  *
  * Invariants, where there is a secret: nothing of a link is handed on before that; until then it lasts ten seconds and holds 16 KiB; a native
- * peer is told nothing that depends on the secret before it has proved that it knows it; no more than 1 024 links are in that state.
+ * peer is told nothing that depends on the secret before it has proved that it knows it.
  */
 export class LinkListener {
   readonly #links = new Set<Link>()
-  /** Links of which it is not known who they are, and when they came. One timer looks after all: PHP's backends make a new one for every call. */
-  readonly #strangers = new Map<Link, number>()
   /** Legacy links that may be of those which last one command, and when they were let in. */
   readonly #shortLived = new Map<Link, number>()
+  /** One timer looks after all of them: PHP's backends make a new link for every call. */
+  readonly #strangers: Strangers<Link>
   readonly #log: Log
   #options: LinkListenerOptions
   readonly #server: Server
@@ -54,8 +54,16 @@ export class LinkListener {
   constructor(options: LinkListenerOptions) {
     this.#options = options
     this.#log = options.log ?? silentLog
+    const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, tls } = options
+    this.#strangers = new Strangers(helloTimeoutMs)
     // Half open, so that the link decides what becomes of its output.
-    this.#server = createServer({ allowHalfOpen: true }, this.#onConnection)
+    this.#server = createSocketServer({
+      allowHalfOpen: true,
+      onRefused: (peer, reason) => this.#log.warn({ peer }, `a connection to the LAN port was refused: ${reason}`),
+      onSocket: this.#onConnection,
+      patienceMs: helloTimeoutMs,
+      tls,
+    })
   }
 
   /** What dialers are told from now on, so that they take this for another process. */
@@ -97,34 +105,25 @@ export class LinkListener {
       maxFrameBytes: secretKey === '' ? maxFrameBytes : MAX_HELLO_BYTES,
     })
     this.#links.add(link)
-    this.#strangers.set(link, performance.now())
+    const tooMany = this.#strangers.add(link)
     socket.once('close', () => {
       this.#links.delete(link)
       this.#strangers.delete(link)
       this.#shortLived.delete(link)
     })
-    if (this.#strangers.size > MAX_STRANGERS)
-      this.#sendAway(this.#strangers.keys().next().value!, 'too many others came')
+    if (tooMany !== undefined) sendAway(tooMany, 'too many others came')
   }
 
   /** Who has not shown in time who it is is sent away; a legacy peer that stays is one to be watched over. */
   readonly #checkLinks = (): void => {
     const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS } = this.#options
+    for (const link of this.#strangers.takeLate()) sendAway(link, `not within ${helloTimeoutMs} ms`)
     const tooLate = performance.now() - helloTimeoutMs
-    for (const [link, since] of this.#strangers) {
-      if (since > tooLate) break // so are all that follow
-      this.#sendAway(link, `not within ${helloTimeoutMs} ms`)
-    }
     for (const [link, since] of this.#shortLived) {
-      if (since > tooLate) break
+      if (since > tooLate) break // so are all that follow
       this.#shortLived.delete(link)
       link.relyOnTcp()
     }
-  }
-
-  #sendAway(link: Link, why: string): void {
-    this.#strangers.delete(link)
-    link.destroy(new GatewayWorkerError('HELLO_TIMEOUT', `it did not show who it is: ${why}`))
   }
 
   readonly #unknownPeer: LinkHandler = {
@@ -236,6 +235,10 @@ export class LinkListener {
     const { secretKey } = this.#options
     return secretKey === '' || isSameSecret(hello?.secretKey ?? '', secretKey)
   }
+}
+
+function sendAway(link: Link, why: string): void {
+  link.destroy(new GatewayWorkerError('HELLO_TIMEOUT', `it did not show who it is: ${why}`))
 }
 
 function isLegacyQuestion({ command, id }: Frame): boolean {

@@ -3,7 +3,8 @@ import type { Announcer, DiscoveryOptions, Watcher } from './discovery.ts'
 import { isEtcdAddress, parseEtcdAddress } from './etcd-address.ts'
 import { EtcdAnnouncer } from './etcd-announcer.ts'
 import { EtcdWatcher } from './etcd-watcher.ts'
-import { parseRegisterAddress, RegisterAnnouncer, RegisterWatcher } from './register-client.ts'
+import { parseRegisterAddress } from './register-address.ts'
+import { RegisterAnnouncer, RegisterWatcher } from './register-client.ts'
 
 /** Keeps a gateway's "IPv4:LAN port" announced at every register address. Throws BAD_REGISTER_ADDRESS. */
 export function announceGateway(gateway: string, options: DiscoveryOptions): Announcer {

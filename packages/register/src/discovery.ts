@@ -1,10 +1,12 @@
-import type { Credentials, Log } from '@gatewayworker/protocol'
+import type { Credentials, GatewayWorkerError, Log } from '@gatewayworker/protocol'
 
 /** How to take part in a cluster, whatever tells who is in it. */
 export interface DiscoveryOptions extends Credentials {
   /** How long a register that answers pings may be silent until it is away, in milliseconds. Default 45 000. */
   linkTimeoutMs?: number
   log?: Log
+  /** A register and this process do not come together: WRONG_SECRET or WRONG_VERSION. It is asked again every second. */
+  onRefused?(error: GatewayWorkerError): void
   /** Whether taking part keeps this process running. Default true. */
   persistent?: boolean
   /** "host:port" of every register, or `etcd://…` of every etcd in place of one. */

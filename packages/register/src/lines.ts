@@ -1,5 +1,8 @@
 /** The longest line either side takes, in bytes (wire.md section 1). */
-const MAX_LINE_BYTES = 10 * 1024 * 1024
+export const MAX_LINE_BYTES = 10 * 1024 * 1024
+
+/** The longest line of a peer: nobody has reason to say more than an address and a proof. */
+export const MAX_PEER_LINE_BYTES = 64 * 1024
 
 const NEWLINE = 0x0a
 
@@ -22,8 +25,8 @@ export class LineParser {
     this.maxLineBytes = maxLineBytes
   }
 
-  /** Takes the next bytes and calls `onMessage` for each line that is complete. */
-  push(chunk: Buffer, onMessage: (message: RegisterMessage) => void): void {
+  /** Takes the next bytes and calls `onMessage` for each line that is complete; `line` is the message as it came, without its end. */
+  push(chunk: Buffer, onMessage: (message: RegisterMessage, line: string) => void): void {
     let from = 0
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
       this.#hold(chunk.subarray(from, end))
@@ -31,7 +34,7 @@ export class LineParser {
       this.#pieces = []
       this.#held = 0
       from = end + 1
-      onMessage(parseLine(line))
+      onMessage(parseLine(line), line)
     }
     if (from < chunk.length) this.#hold(chunk.subarray(from))
   }

@@ -1,13 +1,27 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { type Credentials, findAddressToBind, isSameSecret, type Log, silentLog } from '@gatewayworker/protocol'
-import { encodeLine, LineParser, type RegisterMessage } from './lines.ts'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import {
+  type Credentials,
+  createNonce,
+  createSocketServer,
+  type ErrorCode,
+  findAddressToBind,
+  isProof,
+  isSameSecret,
+  type Log,
+  NATIVE_VERSION,
+  prove,
+  Strangers,
+  silentLog,
+} from '@gatewayworker/protocol'
+import { encodeLine, LineParser, MAX_PEER_LINE_BYTES, type RegisterMessage } from './lines.ts'
 import { probeGateway } from './probe-gateway.ts'
+import { RegisterPeer } from './register-peer.ts'
 
 export interface RegisterServerOptions extends Credentials {
-  /** How long a connection may stay without a valid line. Default 10 000. */
+  /** How long a connection may take to show who it is. Default 10 000. */
   authTimeoutMs?: number
   host: string
-  /** How long a peer on another host may be silent until it is gone, and its gateways with it. Default 80 000: peers ping every 25 s at least. */
+  /** How long a peer on another host may be silent, and any may leave a list unread. Default 80 000: peers ping every 25 s at least. */
   linkTimeoutMs?: number
   log?: Log
   /** 0 for any free one. */
@@ -15,43 +29,48 @@ export interface RegisterServerOptions extends Credentials {
 }
 
 const DEFAULT_AUTH_TIMEOUT_MS = 10_000
-/** Nobody has reason to say more than an address and a secret. */
-const MAX_PEER_LINE_BYTES = 64 * 1024
 const DEFAULT_LINK_TIMEOUT_MS = 80_000
-
-interface Peer {
-  address: string
-  /** The LAN address that this connection keeps online, if it is a gateway's. */
-  gateway: string | undefined
-  isKnown: boolean
-  isWatching: boolean
-  /** Whether it takes lines that PHP's peers do not know. */
-  takesAnswers: boolean
-  socket: Socket
-}
+/** The longest address that is taken: a host name and a port. */
+const MAX_ADDRESS_LENGTH = 260
 
 /**
  * The address book: gateways say where they are, workers and backends hear it at once and at every change.
  *
- * Invariants: an address is online exactly as long as a connection that announced it; who is not known gets no list; one
+ * Invariants: an address is online exactly as long as a connection that announced it; who has not shown the secret gets no list, and stays for ten
+ * seconds; a native peer is told nothing that depends on the secret before it has proved that it knows it; what waits for a peer is bounded; one
  * bad line ends only its connection.
  */
 export class RegisterServer {
   readonly #log: Log
   readonly #options: RegisterServerOptions
-  readonly #peers = new Set<Peer>()
+  readonly #peers = new Set<RegisterPeer>()
   readonly #server: Server
+  readonly #strangers: Strangers<RegisterPeer>
+  /** Who is online, as it is told; undefined after a change. */
+  #listLine: string | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: RegisterServerOptions) {
     this.#options = options
     this.#log = options.log ?? silentLog
-    this.#server = createServer({ keepAlive: true, noDelay: true }, this.#onConnection)
+    const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS, tls } = options
+    this.#strangers = new Strangers(authTimeoutMs)
+    this.#server = createSocketServer({
+      keepAlive: true,
+      noDelay: true,
+      onRefused: (peer, reason) => this.#log.warn({ peer }, `a register connection was refused: ${reason}`),
+      onSocket: this.#onConnection,
+      patienceMs: authTimeoutMs,
+      tls,
+    })
   }
 
   /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, or the system's error, EADDRINUSE for one. */
   async start(): Promise<{ host: string; port: number }> {
+    const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS, linkTimeoutMs = DEFAULT_LINK_TIMEOUT_MS } = this.#options
     const { port, secretKey } = this.#options
     const host = await findAddressToBind(this.#options.host, secretKey)
+    this.#timer = setInterval(this.#checkPeers, Math.min(authTimeoutMs, linkTimeoutMs) / 10).unref()
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen({ host, port, exclusive: true }, () => {
@@ -66,126 +85,182 @@ export class RegisterServer {
   /** Ends every connection and stops listening. */
   async stop(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    for (const { socket } of this.#peers) socket.destroy()
+    for (const peer of this.#peers) peer.destroy()
+    clearInterval(this.#timer)
     await closed
   }
 
   readonly #onConnection = (socket: Socket): void => {
-    const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS, linkTimeoutMs = DEFAULT_LINK_TIMEOUT_MS } = this.#options
-    const peer: Peer = {
-      address: `${socket.remoteAddress}:${socket.remotePort}`,
-      gateway: undefined,
-      isKnown: false,
-      isWatching: false,
-      socket,
-      takesAnswers: false,
-    }
-    this.#peers.add(peer)
+    const peer = new RegisterPeer(socket)
     const parser = new LineParser(MAX_PEER_LINE_BYTES)
-    const timer = setTimeout(() => {
-      if (!peer.isKnown) this.#refuse(peer, `nothing valid was said within ${authTimeoutMs} ms`)
-    }, authTimeoutMs)
-    if (!isLoopback(socket.remoteAddress)) {
-      socket.setTimeout(linkTimeoutMs, () => this.#refuse(peer, 'it has been silent for too long'))
-    }
+    this.#peers.add(peer)
     socket.on('data', (chunk) => {
+      peer.heardAt = performance.now()
       try {
-        parser.push(chunk, (message) => this.#onMessage(peer, message))
+        parser.push(chunk, (message, line) => this.#onMessage(peer, message, line))
       } catch (error) {
         this.#refuse(peer, (error as Error).message)
       }
     })
-    socket.on('error', (err) => this.#log.debug({ peer: peer.address, err }, 'a register connection broke'))
-    socket.on('close', () => {
-      clearTimeout(timer)
-      this.#onClose(peer)
-    })
+    socket.on('error', (err) => this.#log.debug({ peer: peer.name, err }, 'a register connection broke'))
+    socket.on('close', () => this.#onClose(peer))
+    const tooMany = this.#strangers.add(peer)
+    if (tooMany !== undefined) this.#refuse(tooMany, 'it did not show who it is, and too many others came')
   }
 
-  #onMessage(peer: Peer, message: RegisterMessage): void {
-    if (peer.socket.destroyed) return // refused by an earlier line of the same chunk
+  readonly #checkPeers = (): void => {
+    const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS, linkTimeoutMs = DEFAULT_LINK_TIMEOUT_MS } = this.#options
+    const now = performance.now()
+    for (const peer of this.#strangers.takeLate(now)) {
+      this.#refuse(peer, `it did not show within ${authTimeoutMs} ms who it is`)
+    }
+    for (const peer of this.#peers) {
+      if (peer.isGone(linkTimeoutMs, now)) this.#refuse(peer, 'it has been silent, or has read nothing, for too long')
+    }
+  }
+
+  #onMessage(peer: RegisterPeer, message: RegisterMessage, line: string): void {
+    if (peer.isClosed) return // refused by an earlier line of the same chunk
+    if (peer.isClogged) {
+      this.#refuse(peer, 'it does not read what it is told')
+      return
+    }
     switch (message.event) {
       case 'gateway_connect':
-        if (this.#isTrusted(peer, message)) this.#onGatewayConnect(peer, message.address)
-        break
       case 'worker_connect':
-        if (this.#isTrusted(peer, message)) {
-          peer.isWatching = true
-          this.#tell(peer)
-        }
+        this.#onGreeting(peer, message, line)
+        break
+      case 'proof':
+        this.#onProof(peer, message)
         break
       case 'ping':
-        peer.isKnown = true
-        if (message.answer !== true) break
-        peer.takesAnswers = true
-        peer.socket.write(encodeLine({ event: 'pong' }))
+        if (message.answer === true) peer.say({ event: 'pong' })
         break
       default:
         this.#refuse(peer, 'its event is unknown')
     }
   }
 
-  #isTrusted(peer: Peer, message: RegisterMessage): boolean {
-    const { secretKey = '' } = this.#options
-    if (secretKey !== '' && !isSameSecret(String(message.secret_key ?? ''), secretKey)) {
-      this.#refuse(peer, 'its secret key is missing or wrong')
-      return false
+  #onGreeting(peer: RegisterPeer, greeting: RegisterMessage, line: string): void {
+    const { native } = greeting
+    if (native === undefined) {
+      if (this.#letsInLegacy(peer, greeting)) this.#letIn(peer, greeting)
+      return
     }
-    peer.isKnown = true
-    return true
+    const { nonce, version } = (native ?? {}) as Record<string, unknown>
+    const asksForSecret = (this.#options.secretKey ?? '') !== ''
+    if (version !== NATIVE_VERSION) {
+      this.#reject(peer, 'WRONG_VERSION', `the register speaks version ${NATIVE_VERSION} of the native dialect`)
+    } else if (asksForSecret !== (typeof nonce === 'string')) {
+      this.#reject(peer, 'WRONG_SECRET', asksForSecret ? 'no secret key was given' : 'this register has no secret key')
+    } else if (asksForSecret) {
+      const challenge = peer.say({ event: 'challenge', nonce: createNonce() })
+      peer.challenge = { greeting, said: [line, challenge] }
+    } else {
+      this.#welcome(peer, greeting)
+    }
   }
 
-  #onGatewayConnect(peer: Peer, address: unknown): void {
-    if (typeof address !== 'string' || address === '') {
+  #onProof(peer: RegisterPeer, { proof }: RegisterMessage): void {
+    const { challenge } = peer
+    const { secretKey = '' } = this.#options
+    peer.challenge = undefined
+    const given = Buffer.from(String(proof), 'hex')
+    if (challenge === undefined || !isProof(given, secretKey, 'register-client', challenge.said)) {
+      this.#reject(peer, 'WRONG_SECRET', 'the secret key is wrong')
+      return
+    }
+    this.#welcome(peer, challenge.greeting, prove(secretKey, 'register-server', challenge.said).toString('hex'))
+  }
+
+  #welcome(peer: RegisterPeer, greeting: RegisterMessage, proof?: string): void {
+    peer.isNative = true
+    peer.say({ event: 'welcome', proof })
+    this.#letIn(peer, greeting)
+  }
+
+  /** PHP's say the secret in clear. */
+  #letsInLegacy(peer: RegisterPeer, greeting: RegisterMessage): boolean {
+    const { allowLegacy = false, secretKey = '' } = this.#options
+    if (secretKey === '') return true
+    if (!allowLegacy && !peer.isLocal) {
+      this.#refuse(peer, 'it speaks as PHP does, with the secret in clear; --allow-legacy would let it in')
+      return false
+    }
+    if (isSameSecret(String(greeting.secret_key ?? ''), secretKey)) return true
+    this.#refuse(peer, 'its secret key is missing or wrong')
+    return false
+  }
+
+  #letIn(peer: RegisterPeer, { address, event }: RegisterMessage): void {
+    this.#strangers.delete(peer)
+    if (event === 'gateway_connect') {
+      this.#onGatewayConnect(peer, address)
+    } else {
+      peer.isWatching = true
+      peer.tell(this.#list)
+    }
+  }
+
+  #onGatewayConnect(peer: RegisterPeer, address: unknown): void {
+    if (typeof address !== 'string' || address === '' || address.length > MAX_ADDRESS_LENGTH) {
       this.#refuse(peer, 'it announced no address')
       return
     }
     for (const other of this.#peers) {
       if (other === peer || other.gateway !== address) continue
-      this.#log.warn(
-        { gateway: address, peers: [other.address, peer.address] },
-        'two gateways have the same LAN address',
-      )
+      this.#log.warn({ gateway: address, peers: [other.name, peer.name] }, 'two gateways have the same LAN address')
     }
     peer.gateway = address
     this.#log.info({ gateway: address }, 'gateway online')
     this.#broadcast()
     // Nobody who has not proved that he may makes this host connect to others.
-    if (this.#options.secretKey || isLoopback(peer.socket.remoteAddress)) void this.#probe(peer, address)
+    if (this.#options.secretKey || peer.isLocal) void this.#probe(peer, address)
   }
 
   /** Whether others reach a gateway cannot be known here, but where the register does not, they seldom do. */
-  async #probe(peer: Peer, address: string): Promise<void> {
+  async #probe(peer: RegisterPeer, address: string): Promise<void> {
     const reason = await probeGateway(address)
-    if (reason === undefined || peer.socket.destroyed) return
+    if (reason === undefined || peer.isClosed) return
     this.#log.warn({ gateway: address }, `a gateway cannot be reached from the register: ${reason}`)
-    if (peer.takesAnswers) peer.socket.write(encodeLine({ event: 'unreachable', address, reason }))
+    if (peer.isNative) peer.say({ event: 'unreachable', address, reason })
   }
 
-  #onClose(peer: Peer): void {
+  #onClose(peer: RegisterPeer): void {
     this.#peers.delete(peer)
+    this.#strangers.delete(peer)
     if (peer.gateway === undefined) return
     this.#log.info({ gateway: peer.gateway }, 'gateway offline')
     this.#broadcast()
   }
 
   #broadcast(): void {
-    for (const peer of this.#peers) if (peer.isWatching) this.#tell(peer)
+    this.#listLine = undefined
+    for (const peer of this.#peers) if (peer.isWatching) peer.tell(this.#list)
   }
 
-  #tell(peer: Peer): void {
+  readonly #list = (): string => {
+    this.#listLine ??= encodeLine({ event: 'broadcast_addresses', addresses: this.#onlineGateways() })
+    return this.#listLine
+  }
+
+  #onlineGateways(): string[] {
     const addresses = new Set<string>()
     for (const { gateway } of this.#peers) if (gateway !== undefined) addresses.add(gateway)
-    peer.socket.write(encodeLine({ event: 'broadcast_addresses', addresses: [...addresses] }))
+    return [...addresses]
   }
 
-  #refuse(peer: Peer, reason: string): void {
-    if (peer.socket.destroyed) return
-    this.#log.warn({ peer: peer.address }, `a register connection was closed: ${reason}`)
-    peer.socket.destroy()
+  /** For a peer of ours, which is told why. */
+  #reject(peer: RegisterPeer, code: ErrorCode, message: string): void {
+    this.#log.warn({ peer: peer.name, code }, `a register connection was closed: ${message}`)
+    peer.say({ event: 'refused', code, message })
+    peer.end()
   }
-}
 
-function isLoopback(address = ''): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address)
+  /** PHP's know no word for it. */
+  #refuse(peer: RegisterPeer, reason: string): void {
+    if (peer.isClosed) return
+    this.#log.warn({ peer: peer.name }, `a register connection was closed: ${reason}`)
+    peer.destroy()
+  }
 }

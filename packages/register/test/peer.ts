@@ -39,8 +39,8 @@ export class Peer {
     })
   }
 
-  static async connect(port: number): Promise<Peer> {
-    const socket = connect(port, '127.0.0.1')
+  static async connect(port: number, host = '127.0.0.1'): Promise<Peer> {
+    const socket = connect(port, host)
     await once(socket, 'connect')
     return new Peer(socket)
   }

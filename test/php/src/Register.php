@@ -28,7 +28,9 @@ final class Register
                 $this->loop->cancel($silence);
                 if (!$this->isAccepted($connection, $message)) {
                     Program::log('a register connection was refused', ['peer' => $connection->remoteIp]);
-                    $connection->send("not a message of this cluster\n");
+                    if (!isset($message['event'])) {
+                        $connection->send("not a message of this cluster\n");
+                    }
                     $connection->close();
                     return;
                 }
