@@ -95,7 +95,7 @@ export default defineCluster({
 `,
     'package.json': '{"type":"module"}',
   })
-  expect(await cluster.run('start', '-d')).toMatchObject({ code: 0, errors: '' })
+  expect(await cluster.run('start', '-d')).toMatchObject({ code: 0 })
   const talkers = [
     ['web', await talkToWss(web)],
     ['line', await talkTo(line, (message) => `${message}\n`)],

@@ -16,9 +16,8 @@ const MAX_RETRY_MS = 5_000
 /** Makes clients that only listen of requests for server-sent events: for networks that let no WebSocket through. */
 export class EventStreams {
   readonly #onClient: OnClient
-  /** Not those of clients that have left. */
-  readonly #streams = new Map<Socket, EventStreamTransport>()
-  #timer: NodeJS.Timeout | undefined
+  /** The connections that are streams. */
+  readonly #sockets = new WeakSet<Socket>()
 
   constructor(onClient: OnClient) {
     this.#onClient = onClient
@@ -26,34 +25,27 @@ export class EventStreams {
 
   /** Whether the connection is a stream already, on which nobody may ask for anything more. */
   has(socket: Socket): boolean {
-    return this.#streams.has(socket)
+    return this.#sockets.has(socket)
   }
 
   /** Answers with a stream. Its first event is the client's id. */
   open(request: IncomingMessage, response: ServerResponse, origin: ClientOrigin): void {
     const { socket } = request
+    this.#sockets.add(socket)
     request.resume()
     sendHead(response, corsHeaders(request))
     const transport = new EventStreamTransport(socket)
     const handler = this.#onClient(transport, origin, readHandshake(request, origin))
     const retryMs = Math.round(MIN_RETRY_MS + Math.random() * (MAX_RETRY_MS - MIN_RETRY_MS))
     transport.write(Buffer.concat([Buffer.from(`retry: ${retryMs}\n`), event('client_id', handler.clientId)]))
-    this.#streams.set(socket, transport)
+    const timer = setInterval(() => {
+      if (transport.bufferedBytes === 0) transport.write(COMMENT)
+    }, KEEP_ALIVE_MS).unref()
+    socket.once('end', () => transport.destroy()) // a page that listens ends its side when it goes
     socket.once('close', () => {
-      this.#streams.delete(socket)
-      if (this.#streams.size === 0) this.#stopKeepAlive()
+      clearInterval(timer)
       handler.onClose()
     })
-    this.#timer ??= setInterval(this.#keepAlive, KEEP_ALIVE_MS).unref()
-  }
-
-  #stopKeepAlive(): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
-  }
-
-  readonly #keepAlive = (): void => {
-    for (const stream of this.#streams.values()) if (stream.bufferedBytes === 0) stream.write(COMMENT)
   }
 }
 

@@ -302,6 +302,7 @@ export class GatewayServer {
       },
       onEnd: () => client.end(),
       onProtocolError: (err) => {
+        if (client.hasLeft) return
         this.#log.debug({ clientId, err }, 'a client broke the protocol')
         this.counters.protocolErrors += 1
         client.leave('protocol_error')

@@ -56,6 +56,10 @@ export class WebSocketAcceptor implements ClientAcceptor {
 
   readonly #onUpgrade = (request: IncomingMessage, duplex: Duplex, head: Buffer): void => {
     const socket = duplex as Socket
+    if (this.#eventStreams?.has(socket)) {
+      socket.destroy()
+      return
+    }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const origin = this.#reception.admit(socket)
       const transport = new WebSocketTransport(webSocket, socket)

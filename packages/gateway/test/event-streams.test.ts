@@ -147,13 +147,22 @@ describe('a client that listens is gone', () => {
     expect(await told(worker, 1)).toEqual(['close slow'])
   })
 
-  test('when it asks for more on the same connection', async () => {
+  test.each([
+    ['another stream', 'Accept: text/event-stream'],
+    ['a page', 'Accept: text/html'],
+    [
+      'a WebSocket',
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==',
+    ],
+  ])('when it asks for %s on the same connection', async (_what, headers) => {
     const { gateway, worker } = await startScene()
     const socket = await connectSocket(gateway.address.port)
     const closed = once(socket.resume(), 'close')
-    socket.write('GET / HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n'.repeat(2))
+    const request = (headers: string) => `GET / HTTP/1.1\r\nHost: a\r\n${headers}\r\n\r\n`
+    socket.write(request('Accept: text/event-stream') + request(headers))
     await closed
     expect(await told(worker, 4)).toEqual(['context 0', 'connect', 'handshake', 'close client'])
+    expect(gateway.clientCount).toBe(1)
   })
 })
 
