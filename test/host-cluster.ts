@@ -10,11 +10,10 @@ const HOSTS = ['register', 'gateway0', 'gateway1', 'gateway2', 'worker0', 'worke
 type HostName = (typeof HOSTS)[number]
 
 /** After so long without a word a peer counts as cut off; long enough for processes that wait for a busy machine. */
-const LINK_TIMEOUT_S = 2.4
+const LINK_TIMEOUT_MS = 2_400
+const LINK_TIMEOUT = ['--link-timeout', String(LINK_TIMEOUT_MS / 1_000)]
 const GATEWAY_LOST_TIMEOUT = ['--gateway-lost-timeout', '1']
 const ISOLATION_TIMEOUT = ['--isolation-timeout', '0.5']
-
-const LINK_TIMEOUT = ['--link-timeout', String(LINK_TIMEOUT_S)]
 
 interface Answer {
   error?: object
@@ -48,17 +47,7 @@ export class HostCluster extends Cluster {
     for (const index of [0, 1]) await this.startGatewayOn(index)
     for (const index of [0, 1]) await this.#startWorkerOn(index)
     await Promise.all(this.gateways.map((gateway) => gateway.line({ msg: 'worker linked', workers: 2 })))
-    const options = { registerAddress: this.registerAddress, secretKey: this.options.secretKey, deadlineMs: 1_000 }
-    const [execPath = '', ...rest] = this.host('backend').prefix
-    this.#remoteBackend = fork(
-      fixture('remote-backend.mjs'),
-      [JSON.stringify({ ...options, linkTimeoutMs: LINK_TIMEOUT_S * 1_000 })],
-      {
-        execArgv: [...rest, process.execPath],
-        execPath,
-        serialization: 'advanced',
-      },
-    )
+    this.#remoteBackend = this.#forkBackend()
   }
 
   override async startRegister(): Promise<Program> {
@@ -113,6 +102,19 @@ export class HostCluster extends Cluster {
     )
     this.workerPrograms[index] = worker
     return worker.ready()
+  }
+
+  #forkBackend(): ChildProcess {
+    const { registerAddress } = this
+    const { secretKey } = this.options
+    const options = { deadlineMs: 1_000, linkTimeoutMs: LINK_TIMEOUT_MS, registerAddress, secretKey }
+    const [execPath = '', ...rest] = this.host('backend').prefix
+    const execArgv = [...rest, process.execPath]
+    return fork(fixture('remote-backend.mjs'), [JSON.stringify(options)], {
+      execArgv,
+      execPath,
+      serialization: 'advanced',
+    })
   }
 
   async #ask(method: string, args: unknown[]): Promise<unknown> {

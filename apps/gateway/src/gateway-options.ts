@@ -49,7 +49,7 @@ export const gatewayOptions = {
   },
   ...credentialOptions,
   'isolation-timeout': {
-    default: 20,
+    default: 10,
     describe:
       'How long it may see neither worker nor register until it closes its clients; less than --gateway-lost-timeout',
     type: positiveSeconds,

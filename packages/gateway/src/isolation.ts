@@ -13,7 +13,7 @@ const LONGEST_CHECK_MS = 1_000
  * Notices that the gateway's host is cut off from the cluster.
  *
  * Its workers give a gateway up that no register knows, and run `onClose` for its clients. So that none of these is served afterwards, and closed
- * a second time, the gateway must have given them up itself by then: `timeoutMs` is to be less than the workers' `gatewayLostTimeoutMs`.
+ * a second time, the gateway must have given them up itself by then.
  */
 export class Isolation {
   readonly #options: IsolationOptions

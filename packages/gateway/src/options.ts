@@ -12,7 +12,7 @@ export interface GatewayServerOptions extends Credentials {
   compression?: boolean
   /**
    * How long it may be without a worker, after one was cut off, and without a register, until it closes its clients, in milliseconds. Less than
-   * the workers' `gatewayLostTimeoutMs`.
+   * the workers' `gatewayLostTimeoutMs`, by a third of `linkTimeoutMs`: so much later than they it may notice.
    */
   isolationTimeoutMs?: number
   /** Where the LAN port listens, if not at `lanIp`: for containers and NAT. */
@@ -59,7 +59,7 @@ export const GATEWAY_DEFAULTS = {
   clientHost: '0.0.0.0',
   clientPort: 7272,
   compression: false,
-  isolationTimeoutMs: 20_000,
+  isolationTimeoutMs: 10_000,
   lanIp: '127.0.0.1',
   lanPort: 0,
   linkTimeoutMs: 45_000,

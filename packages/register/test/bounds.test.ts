@@ -1,8 +1,5 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { RegisterWatcher } from '../src/register-client.ts'
-import { keptLog, Peer, startRegister } from './peer.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { Peer, startRegister } from './peer.ts'
 
 /** Announces gateways with long names, until a list has so many bytes. */
 async function announceMany(port: number, listBytes: number): Promise<void> {
