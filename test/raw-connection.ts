@@ -16,7 +16,7 @@ export class RawConnection {
     this.socket.on('data', (chunk) => {
       this.#received = Buffer.concat([this.#received, chunk])
     })
-    this.#ended = once(this.socket, 'close').then(() => this.#received)
+    this.#ended = new Promise((resolve) => this.socket.once('close', () => resolve(this.#received)))
   }
 
   static async open(port: number | string): Promise<RawConnection> {

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { within } from './deadline.ts'
@@ -39,7 +38,7 @@ export class RawWebSocket {
     const end = response.indexOf('\r\n\r\n') + 4
     this.extensions = /^sec-websocket-extensions: (.*)$/im.exec(response.toString('latin1', 0, end))?.[1] ?? ''
     this.socket = socket
-    this.#ended = once(socket, 'close').then(() => {})
+    this.#ended = new Promise((resolve) => socket.once('close', () => resolve()))
     socket.on('data', this.#onData)
     if (response.length > end) this.#onData(response.subarray(end))
   }

@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest'
 import { startCluster } from './cluster.ts'
+import { RawConnection } from './raw-connection.ts'
 
 const CLIENTS = 1000
 const BROADCASTS = 20
 const CLIENTS_AT_ONCE = 50
+const CLIENTS_IN_QUEUE = 700
 
 it('a thousand clients come, hear everything once and in order, and leave nothing behind', {
   timeout: 60_000,
@@ -56,3 +58,19 @@ it('a thousand clients come, hear everything once and in order, and leave nothin
   expect(await backend.getAllUidList()).toEqual([])
   expect(await backend.getAllGroupIdList()).toEqual(['watchers'])
 })
+
+it.runIf(process.platform === 'linux')(
+  'more clients than Node has room for by itself come at once, while nobody is accepted',
+  async () => {
+    const cluster = await startCluster()
+    const port = new URL(cluster.url()).port
+    const { pid } = cluster.gateways[0]!.child()
+    process.kill(pid, 'SIGSTOP')
+    try {
+      const connections = await Promise.all(Array.from({ length: CLIENTS_IN_QUEUE }, () => RawConnection.open(port)))
+      for (const { socket } of connections) socket.destroy()
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+  },
+)

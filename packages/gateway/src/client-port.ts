@@ -3,6 +3,12 @@ import type { TLSSocket } from 'node:tls'
 import type { ClientOrigin, Log } from '@gatewayworker/protocol'
 import { type SslOptions, TlsLayer } from './tls-layer.ts'
 
+/**
+ * How many connections may wait to be accepted, if the system allows as many (`net.core.somaxconn`, 4096). With Node's 511 most of those who
+ * all come back at once are not heard, and try again after 1, 3 and 7 s.
+ */
+const BACKLOG = 65_535
+
 /** Makes clients of connections: it speaks their protocol. */
 export interface ClientAcceptor {
   /** A connection has come. Once it is a client it is to be admitted; if it is none in time it ends. */
@@ -62,7 +68,7 @@ export class ClientPort implements Reception {
     const { handshakeTimeoutMs, host, log, port } = this.#options
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
-      this.#server.listen({ host, port }, () => {
+      this.#server.listen({ backlog: BACKLOG, host, port }, () => {
         this.#server.off('error', reject)
         this.#server.on('error', (err) => log.error({ err }, 'the client port failed'))
         resolve()
