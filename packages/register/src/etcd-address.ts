@@ -42,8 +42,7 @@ export function parseEtcdAddress(address: string): EtcdAddress {
     tls[kind] = readTlsFile(file)
   }
   return {
-    credentials:
-      username === '' ? undefined : { name: decodeURIComponent(username), password: decodeURIComponent(password) },
+    credentials: username === '' ? undefined : { name: decode(username), password: decode(password) },
     name: withoutCredentials(address),
     prefix: `/gatewayworker/${cluster}/gateways/`,
     tls,
@@ -61,6 +60,14 @@ function parseUrl(address: string): URL {
     return new URL(address)
   } catch {
     throw badAddress('it is no URL')
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw badAddress('a % in the user or password must be %25')
   }
 }
 

@@ -13,7 +13,7 @@ export class EtcdClient {
   readonly #address: EtcdAddress
   readonly #agent: HttpAgent
   readonly #persistent: boolean
-  #token: Promise<string> | undefined
+  #token: string | undefined
 
   /** `persistent`: whether a connection keeps this process running. */
   constructor(address: EtcdAddress, persistent: boolean) {
@@ -45,26 +45,20 @@ export class EtcdClient {
 
   /** Asks with a token where users have to show one. Tokens end; etcd says so, and then another is fetched. */
   async #authorized(method: string, body: object): Promise<IncomingMessage> {
-    const { credentials } = this.#address
-    if (credentials === undefined) return this.#post(method, body)
-    const response = await this.#post(method, body, await this.#getToken())
+    if (this.#address.credentials === undefined) return this.#post(method, body)
+    this.#token ??= await this.#fetchToken()
+    const response = await this.#post(method, body, this.#token)
     if (response.statusCode !== UNAUTHORIZED) return response
     response.resume()
-    this.#token = undefined
-    return this.#post(method, body, await this.#getToken())
+    this.#token = await this.#fetchToken()
+    return this.#post(method, body, this.#token)
   }
 
-  #getToken(): Promise<string> {
-    this.#token ??= this.#post('auth/authenticate', this.#address.credentials!)
-      .then((response) => readReply<{ token: string }>(response))
-      .then(
-        ({ token }) => token,
-        (error) => {
-          this.#token = undefined
-          throw error
-        },
-      )
-    return this.#token
+  async #fetchToken(): Promise<string> {
+    const { token } = await readReply<{ token: string }>(
+      await this.#post('auth/authenticate', this.#address.credentials ?? {}),
+    )
+    return token
   }
 
   #post(method: string, body: object, token?: string): Promise<IncomingMessage> {

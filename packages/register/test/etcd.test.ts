@@ -35,6 +35,7 @@ describe('an etcd address', () => {
     'etcd:///shop',
     'etcd://ann:pass word@:2379',
     'etcd://10.0.0.9:99999',
+    'etcd://ann:50%@10.0.0.9',
     'etcd://10.0.0.9/shop/eu',
     'etcd://10.0.0.9/?ca=ca.pem',
     'etcds://10.0.0.9/?cafile=ca.pem',
