@@ -44,7 +44,7 @@ export abstract class EtcdSession {
       try {
         await this.takePart()
       } catch (error) {
-        if (!this.isClosed) await this.#onAway((error as Error).message)
+        if (!this.isClosed) await this.#onAway((error as Error).message.trim())
       }
     }
   }
