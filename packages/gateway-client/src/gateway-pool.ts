@@ -14,6 +14,7 @@ import {
 } from '@gatewayworker/protocol'
 import { type Watcher, watchGateways, withoutCredentials } from '@gatewayworker/register'
 import { PooledGateway } from './pooled-gateway.ts'
+import { type Holder, UidLookup } from './uid-lookup.ts'
 
 export interface GatewayPoolOptions extends Credentials {
   /** Output that may wait for one gateway, in bytes, before senders wait. Default 10 240 000. */
@@ -73,6 +74,7 @@ export class GatewayPool {
   readonly #instance = createInstanceId()
   readonly #log: Log
   readonly #options: GatewayPoolOptions
+  readonly #uidLookup = new UidLookup(() => this.#gateways.values())
   readonly #watcher: Watcher
   #fullLinks = 0
   #isClosed = false
@@ -110,6 +112,11 @@ export class GatewayPool {
   /** The gateway that holds a client; undefined if it is none of this cluster. */
   gatewayOf(clientId: string): PooledGateway | undefined {
     return this.#gateways.get(gatewayKeyOf(clientId))
+  }
+
+  /** The gateways that may hold any of the uids, each with those of them; with the same list if that is all. */
+  holdersOf(uids: readonly string[]): Holder[] {
+    return this.#uidLookup.find(uids)
   }
 
   /** Resolves when there is a link to every gateway that the registers have told, or at the deadline. */
@@ -165,9 +172,22 @@ export class GatewayPool {
     return { gateway, value }
   }
 
+  /**
+   * Gives an order to bind a uid, and resolves when no native process can miss the uid there any more. Rejects with the reason if the gateway
+   * cannot be reached in time.
+   */
+  async bindUid(gateway: PooledGateway, order: Order, uid: string): Promise<void> {
+    this.toldOrders += 1
+    const link = gateway.link ?? (await this.#whenUp(gateway))
+    if (link === undefined) return
+    const { body, command, connectionId, ext, flag } = order
+    await gateway.uids.onOrder(uid, link.ask(command, this.deadlineMs, connectionId, flag, ext, body), link)
+  }
+
   /** Ends every link after its output was written. */
   close(): void {
     this.#isClosed = true
+    this.#uidLookup.close()
     this.#watcher.close()
     for (const gateway of this.#gateways.values()) gateway.close()
     for (const wake of this.#waiters) wake()
@@ -215,7 +235,9 @@ export class GatewayPool {
     this.#log.info({ gateway: gateway.address }, 'linked to a gateway')
     this.#options.onUp?.(gateway, instance)
     this.#onChange?.()
-    const onFrame: LinkHandler['onFrame'] = (frame) => this.#options.onFrame?.(frame, gateway)
+    const onFrame: LinkHandler['onFrame'] = (frame) => {
+      if (!gateway.uids.onFrame(frame, link)) this.#options.onFrame?.(frame, gateway)
+    }
     // A backend gets answers only. Were it to read none while a gateway is full, and the gateway likewise, they would wait for each other.
     if (this.#options.role.kind === 'client') return { onFrame }
     if (this.#fullLinks > 0) link.pause()

@@ -25,7 +25,17 @@ import { type BindTokenOptions, createBindToken, verifyBindToken } from './bind-
 import { currentClient } from './current-client.ts'
 import { type Answer, DEFAULT_DEADLINE_MS, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
 import { type EncodedMessage, encodeMessage, type Message } from './message.ts'
-import { askAndCombine, askForReceipt, createOrder, type Receipt, type Target, tellAll, tellOne } from './orders.ts'
+import {
+  askAndCombine,
+  askForReceipt,
+  bindOne,
+  createOrder,
+  type Receipt,
+  type Target,
+  targetsOfUids,
+  tellAll,
+  tellOne,
+} from './orders.ts'
 import type { PooledGateway } from './pooled-gateway.ts'
 import {
   clientIdsOf,
@@ -192,8 +202,9 @@ export class GatewayClient {
     message: Message,
     options?: Options,
   ): Sent<Options> {
-    const ext = JSON.stringify(toTargets(uid).map(checkUid))
-    return this.#send(createOrder(Command.SEND_TO_UID, 0, EMPTY, encodeMessage(message, options)), options, () => ext)
+    const uids = toTargets(uid).map(checkUid)
+    const order = createOrder(Command.SEND_TO_UID, 0, EMPTY, encodeMessage(message, options))
+    return this.#sendToTargets(order, options, (pool) => targetsOfUids(pool, uids))
   }
 
   /** To all members of a group, or of several groups (a client in two of them gets it twice), but not to `excludeClientIds`. */
@@ -238,9 +249,14 @@ export class GatewayClient {
 
   // --- Uids and groups ---------------------------------------------------------------------------------------------------------
 
-  /** Binds the client to a uid, in place of the one it had. A uid may have many clients. */
+  /**
+   * Binds the client to a uid, in place of the one it had. A uid may have many clients. Resolves when every process of ours finds the client by
+   * the uid; this one does at once.
+   */
   async bindUid(clientId: string, uid: Uid): Promise<void> {
-    return this.#sendTo(clientId, Command.BIND_UID, checkUid(uid))
+    const name = checkUid(uid)
+    const order = createOrder(Command.BIND_UID, connectionIdOf(checkClientId(clientId)), name)
+    return this.#whenReady((pool) => bindOne(pool, order, pool.gatewayOf(clientId), name))
   }
 
   /** Unbinds whatever uid the client has; `uid` is there because GatewayWorker has it. */
@@ -350,21 +366,26 @@ export class GatewayClient {
   }
 
   async getClientIdByUid(uid: Uid): Promise<string[]> {
-    return this.#ask(Command.GET_CLIENT_ID_BY_UID, checkUid(uid), (answers) =>
-      answers.flatMap(({ gateway, value }) => clientIdsOf(gateway, value)),
+    const name = checkUid(uid)
+    return this.#ask(
+      Command.GET_CLIENT_ID_BY_UID,
+      name,
+      (answers) => answers.flatMap(({ gateway, value }) => clientIdsOf(gateway, value)),
+      (pool) => pool.holdersOf([name]).map(({ gateway }) => ({ gateway })),
     )
   }
 
   /** Uid → client ids; every asked uid is there. */
   async batchGetClientIdByUid(uids: readonly Uid[]): Promise<Map<string, string[]>> {
     const names = checkUids(uids)
-    return this.#ask(Command.BATCH_GET_CLIENT_ID_BY_UID, JSON.stringify(names), (answers) => {
+    const combine = (answers: Answer[]) => {
       const clients = new Map(names.map((uid) => [uid, [] as string[]]))
       for (const { gateway, value } of answers) {
         for (const [uid, ids] of value as Map<string, unknown>) clients.get(uid)?.push(...clientIdsOf(gateway, ids))
       }
       return clients
-    })
+    }
+    return this.#ask(Command.BATCH_GET_CLIENT_ID_BY_UID, EMPTY, combine, (pool) => targetsOfUids(pool, names))
   }
 
   /** The client's uid, null if it has none or is not there. */
@@ -468,12 +489,23 @@ export class GatewayClient {
     options: Options | undefined,
     extOf: (gateway: PooledGateway) => string | undefined,
   ): Sent<Options> {
-    return this.#whenReady<unknown>((pool) => {
+    return this.#sendToTargets(order, options, (pool) => {
       const targets: Target[] = []
       for (const gateway of pool.gateways) {
         const ext = extOf(gateway)
         if (ext !== undefined) targets.push({ gateway, ext })
       }
+      return targets
+    })
+  }
+
+  #sendToTargets<Options extends RawOrOptions>(
+    order: Order,
+    options: Options | undefined,
+    targetsIn: (pool: GatewayPool) => Target[],
+  ): Sent<Options> {
+    return this.#whenReady<unknown>((pool) => {
+      const targets = targetsIn(pool)
       return wantsReceipt(options) ? askForReceipt(pool, order, targets) : tellAll(pool, order, targets)
     }) as Sent<Options>
   }
@@ -507,13 +539,15 @@ export class GatewayClient {
     return this.#sendTo(clientId, command, ext, { body: EMPTY, flag: Flag.OWN_CHANGE })
   }
 
-  /** Asks all gateways. */
-  #ask<T>(command: number, ext: string | Uint8Array, combine: (answers: Answer[]) => T): Promise<T> {
+  /** Asks all gateways, or some. */
+  #ask<T>(
+    command: number,
+    ext: string | Uint8Array,
+    combine: (answers: Answer[]) => T,
+    targetsIn: (pool: GatewayPool) => Target[] = allGateways,
+  ): Promise<T> {
     const order = createOrder(command, 0, ext)
-    return this.#whenReady((pool) => {
-      const targets = Array.from(pool.gateways, (gateway) => ({ gateway }))
-      return askAndCombine(pool, order, targets, combine)
-    })
+    return this.#whenReady((pool) => askAndCombine(pool, order, targetsIn(pool), combine))
   }
 
   /** Asks the gateway of a client; there is no answer if that is gone. */
@@ -569,6 +603,10 @@ function currentClientId(): string {
 function idsOn(gateway: PooledGateway, clientIds: readonly string[]): Record<number, number> | null {
   const ids = clientIds.filter((clientId) => clientId.startsWith(gateway.key)).map(connectionIdOf)
   return ids.length === 0 ? null : Object.fromEntries(ids.map((id) => [id, id]))
+}
+
+function allGateways(pool: GatewayPool): Target[] {
+  return Array.from(pool.gateways, (gateway) => ({ gateway }))
 }
 
 function targetsOf(gateway: PooledGateway | undefined): Target[] {

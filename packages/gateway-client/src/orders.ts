@@ -38,6 +38,24 @@ export function tellOne(pool: GatewayPool, order: Order, gateway: PooledGateway 
   return wait === undefined ? DONE : allTold([{ gateway: gateway!, wait }])
 }
 
+/** Has a gateway bind a uid, or nobody; resolves when it can be found by every native process. Rejects with GATEWAY_UNAVAILABLE. */
+export function bindOne(
+  pool: GatewayPool,
+  order: Order,
+  gateway: PooledGateway | undefined,
+  uid: string,
+): Promise<void> {
+  return gateway === undefined ? DONE : allTold([{ gateway, wait: pool.bindUid(gateway, order, uid) }])
+}
+
+/** The gateways that may hold any of the uids, each with an ext that names those. */
+export function targetsOfUids(pool: GatewayPool, uids: readonly string[]): Target[] {
+  const ext = JSON.stringify(uids)
+  return pool.holdersOf(uids).map(({ gateway, uids: there }) => {
+    return { gateway, ext: there === uids ? ext : JSON.stringify(there) }
+  })
+}
+
 /** Tells every target. Rejects with GATEWAY_UNAVAILABLE if some could not be reached in time; the others have got theirs. */
 export function tellAll(pool: GatewayPool, order: Order, targets: Target[]): Promise<void> {
   const waits: { gateway: PooledGateway; wait: Promise<void> }[] = []

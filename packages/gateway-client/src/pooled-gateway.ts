@@ -8,6 +8,7 @@ import {
   type LinkHandler,
   type Log,
 } from '@gatewayworker/protocol'
+import { WatchedUids } from './watched-uids.ts'
 
 export interface PooledGatewayOptions extends Omit<Credentials, 'secretKey'> {
   bufferSizeBytes?: number
@@ -32,6 +33,8 @@ export class PooledGateway {
   readonly address: string
   /** What all client ids of this gateway begin with. */
   readonly key: string
+  /** Which uids it may hold. */
+  readonly uids = new WatchedUids()
   /** The link while it is up. */
   link: GatewayLink | undefined
   readonly #dialer: Dialer
@@ -65,6 +68,7 @@ export class PooledGateway {
         }
         this.#lastError = error
         this.link = undefined
+        this.uids.forget()
         if (isForGood(error)) for (const waiter of this.#waiters) waiter.reject(error)
         onDown(this)
       },

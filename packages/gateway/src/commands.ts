@@ -7,6 +7,7 @@ import {
   GatewayWorkerError,
   type Link,
   type Log,
+  msgpack,
 } from '@gatewayworker/protocol'
 import { type ClientConnection, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
@@ -15,16 +16,18 @@ import { OutgoingMessage } from './message.ts'
 import { isNobody, memberOf, readConnectionIds, readExcludedIds, readJson, readTexts } from './parameters.ts'
 import { countByGroup, select, sessionsOf } from './queries.ts'
 import { mergeSession, patchSession, type StoredSession, storeSession } from './session.ts'
+import type { UidWatchers } from './uid-watchers.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
 /** What commands act on. */
 export interface CommandSurroundings {
   readonly hub: Hub<ClientConnection>
   readonly log: Log
+  readonly uidWatchers: UidWatchers
   readonly workers: WorkerPool
 }
 
-/** Carries a command out. What it returns is the answer, if the sender asked for one. */
+/** Carries a command out. What it returns is the answer, or a promise of it that is kept, if the sender asked for one. */
 type Handler = (around: CommandSurroundings, frame: Frame, link: Link) => unknown
 
 /** The answer to a send: how many clients took the message, and how many were too slow to. */
@@ -87,16 +90,20 @@ const handlers = {
   [Command.UPDATE_SESSION]: (around, frame, link) => changeSession(around, frame, link, mergeSession),
   [Command.PATCH_SESSION]: (around, frame, link) => changeSession(around, frame, link, patchSession),
 
-  [Command.BIND_UID]: ({ hub }, frame) => {
+  [Command.BIND_UID]: ({ hub, uidWatchers }, frame, link) => {
     const client = hub.get(frame.connectionId)
     const uid = frame.extText
     if (client !== undefined && !isNobody(uid)) hub.bind(client, uid)
+    return link.dialect.isQuestion(frame) ? uidWatchers.whenKnown() : undefined
   },
 
   [Command.UNBIND_UID]: ({ hub }, frame) => {
     const client = hub.get(frame.connectionId)
     if (client !== undefined) hub.unbind(client)
   },
+
+  [Command.WATCH_UIDS]: ({ uidWatchers }, _frame, link) => uidWatchers.watch(link),
+  [Command.UID_FILTER_ACK]: ({ uidWatchers }, frame, link) => uidWatchers.acknowledge(link, msgpack.decode(frame.body)),
 
   [Command.JOIN_GROUP]: ({ hub }, frame) => {
     const client = hub.get(frame.connectionId)
@@ -144,7 +151,9 @@ export function carryOut(around: CommandSurroundings, frame: Frame, link: Link):
   try {
     if (handler === undefined) throw new GatewayWorkerError('BAD_PARAMETERS', `command ${frame.command} is unknown`)
     const answer = handler(around, frame, link)
-    if (link.dialect.isQuestion(frame)) link.dialect.answer(link, frame, answer)
+    if (!link.dialect.isQuestion(frame)) return
+    if (answer instanceof Promise) void answer.then((value) => link.dialect.answer(link, frame, value))
+    else link.dialect.answer(link, frame, answer)
   } catch (error) {
     const known = error instanceof GatewayWorkerError
     const log = known ? around.log.warn : around.log.error

@@ -31,6 +31,7 @@ import { BUILT_IN_ROUTERS } from './router.ts'
 import { StreamAcceptor } from './stream-acceptor.ts'
 import { STREAM_PROTOCOLS, streamProtocolOf } from './stream-protocol.ts'
 import type { SslOptions } from './tls-layer.ts'
+import { UidWatchers } from './uid-watchers.ts'
 import { WebSocketAcceptor } from './websocket-acceptor.ts'
 import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
@@ -73,11 +74,12 @@ export class GatewayServer {
   }
   readonly #around: CommandSurroundings & ClientSurroundings
   readonly #heartbeat: Heartbeat<ClientConnection>
-  readonly #hub = new Hub<ClientConnection>()
+  readonly #hub: Hub<ClientConnection>
   readonly #listener: LinkListener
   readonly #log: Log
   readonly #options: GatewaySettings
   readonly #port: ClientPort
+  readonly #uidWatchers: UidWatchers
   readonly #workers: WorkerPool
   #clock: NodeJS.Timeout | undefined
   /** `performance.now()`, not older than 0.1 s: asked once for all messages of that time. */
@@ -104,6 +106,8 @@ export class GatewayServer {
       poisonLimit: settings.poisonLimit,
       router: typeof router === 'function' ? router : BUILT_IN_ROUTERS[router],
     })
+    this.#uidWatchers = new UidWatchers(() => this.#hub)
+    this.#hub = new Hub(undefined, this.#uidWatchers)
     this.#around = {
       bufferSizeBytes: settings.sendToClientBufferSizeBytes,
       counters: this.counters,
@@ -112,6 +116,7 @@ export class GatewayServer {
       onLeave: this.#onClientLeave,
       outbox: new Outbox(),
       slowClientPolicy: settings.slowClientPolicy,
+      uidWatchers: this.#uidWatchers,
       workers: this.#workers,
     }
     this.#listener = new LinkListener({
@@ -270,7 +275,10 @@ export class GatewayServer {
       onFrame: this.#onFrame,
       onFull: () => this.#workers.checkRoom(worker),
       onDrain: () => this.#workers.checkRoom(worker),
-      onClose: () => this.#workers.remove(worker),
+      onClose: () => {
+        this.#uidWatchers.forget(link)
+        this.#workers.remove(worker)
+      },
     }
   }
 
@@ -280,6 +288,7 @@ export class GatewayServer {
     onFull: (link) => link.pause(),
     onDrain: (link) => link.resume(),
     onClose: (link, error) => {
+      this.#uidWatchers.forget(link)
       if (error === undefined || error.code === 'LINK_CLOSED') return
       this.#log.warn({ peer: link.peer, code: error.code }, `the link of a backend was ended: ${error.message}`)
     },

@@ -5,6 +5,14 @@ export interface HubMember {
   uid: string | undefined
 }
 
+/** Hears which uids have members; what it hears is so already. */
+export interface UidListener {
+  /** A uid has its first member. */
+  onUid(uid: string): void
+  /** A uid has lost its last member. */
+  onUidGone(): void
+}
+
 const MAX_CONNECTION_ID = 0xffffffff
 const NOBODY: ReadonlySet<never> = new Set<never>()
 
@@ -18,11 +26,13 @@ export class Hub<Member extends HubMember> {
   readonly #groups = new Map<string, Set<Member>>()
   readonly #members = new Map<number, Member>()
   readonly #uids = new Map<string, Set<Member>>()
+  readonly #uidListener: UidListener | undefined
   #lastConnectionId: number
 
   /** Connection ids begin at random, so that a restarted gateway does not hand out those of a moment ago. */
-  constructor(firstConnectionId = Math.floor(Math.random() * MAX_CONNECTION_ID) + 1) {
+  constructor(firstConnectionId = Math.floor(Math.random() * MAX_CONNECTION_ID) + 1, uidListener?: UidListener) {
     this.#lastConnectionId = firstConnectionId - 1
+    this.#uidListener = uidListener
   }
 
   get size(): number {
@@ -63,13 +73,23 @@ export class Hub<Member extends HubMember> {
     if (member.uid === uid) return
     this.unbind(member)
     member.uid = uid
-    addTo(this.#uids, uid, member)
+    if (addTo(this.#uids, uid, member)) this.#uidListener?.onUid(uid)
   }
 
   unbind(member: Member): void {
     if (member.uid === undefined) return
-    removeFrom(this.#uids, member.uid, member)
+    const isGone = removeFrom(this.#uids, member.uid, member)
     member.uid = undefined
+    if (isGone) this.#uidListener?.onUidGone()
+  }
+
+  /** The uids that have members. */
+  uids(): Iterable<string> {
+    return this.#uids.keys()
+  }
+
+  get uidCount(): number {
+    return this.#uids.size
   }
 
   membersOfUid(uid: string): ReadonlySet<Member> {
@@ -107,13 +127,16 @@ export class Hub<Member extends HubMember> {
   }
 }
 
-function addTo<Member>(index: Map<string, Set<Member>>, key: string, member: Member): void {
+/** Whether it is the first under its key. */
+function addTo<Member>(index: Map<string, Set<Member>>, key: string, member: Member): boolean {
   const members = index.get(key)
+  members?.add(member)
   if (members === undefined) index.set(key, new Set([member]))
-  else members.add(member)
+  return members === undefined
 }
 
-function removeFrom<Member>(index: Map<string, Set<Member>>, key: string, member: Member): void {
+/** Whether it was the last under its key. */
+function removeFrom<Member>(index: Map<string, Set<Member>>, key: string, member: Member): boolean {
   const members = index.get(key)
-  if (members?.delete(member) && members.size === 0) index.delete(key)
+  return members?.delete(member) === true && members.size === 0 && index.delete(key)
 }

@@ -42,6 +42,14 @@ export const CommandToWorker = {
   ON_WEBSOCKET_CONNECT: 205,
 } as const
 
+/** Gateway → a worker or backend that watches its uids (README, "Where a uid is"). */
+export const CommandToWatcher = {
+  /** All uids that are here. ext = the bytes of a UidFilter, body = value number. */
+  UID_FILTER: 131,
+  /** These uids have come. ext = their hashes, body = value number. */
+  UID_FILTER_ADD: 132,
+} as const
+
 /** Worker or backend → gateway: what to do, or a question. */
 export const CommandToGateway = {
   /** To one client. connection; body = message. */
@@ -58,7 +66,7 @@ export const CommandToGateway = {
   GET_ALL_CLIENT_SESSIONS: 10,
   /** Question → 0 or 1. connection. */
   IS_ONLINE: 11,
-  /** connection; ext = uid. */
+  /** connection; ext = uid. With an id it is answered when every watcher knows. */
   BIND_UID: 12,
   /** connection. */
   UNBIND_UID: 13,
@@ -98,6 +106,10 @@ export const CommandToGateway = {
   ACKNOWLEDGE: 109,
   /** Worker only, question → null: give me nothing new. What was told before it is handled and acknowledged; then the worker goes. */
   LEAVE: 110,
+  /** Question → whether the sender may rely, for UID_LEASE_MS, on what it is told of the uids that are here. */
+  WATCH_UIDS: 130,
+  /** A watcher knows what it was told with this number, and before. body = value number. */
+  UID_FILTER_ACK: 133,
   /** Question → session bytes; an empty map if none; null if there is no such client. connection. */
   GET_SESSION_BY_CLIENT_ID: 203,
   /** Replace the session. connection; ext = value, a map. */
@@ -105,10 +117,11 @@ export const CommandToGateway = {
 } as const
 
 /** Every verb by its name. */
-export const Command = { ...LinkCommand, ...CommandToWorker, ...CommandToGateway } as const
+export const Command = { ...LinkCommand, ...CommandToWorker, ...CommandToWatcher, ...CommandToGateway } as const
 
 export type LinkCommand = (typeof LinkCommand)[keyof typeof LinkCommand]
 export type CommandToWorker = (typeof CommandToWorker)[keyof typeof CommandToWorker]
+export type CommandToWatcher = (typeof CommandToWatcher)[keyof typeof CommandToWatcher]
 export type CommandToGateway = (typeof CommandToGateway)[keyof typeof CommandToGateway]
 export type Command = (typeof Command)[keyof typeof Command]
 

@@ -35,3 +35,11 @@ export {
 } from './sessions.ts'
 export { Strangers } from './strangers.ts'
 export { createSocketServer, dialSocket, type TlsIdentity } from './tls.ts'
+export {
+  decodeUidHashes,
+  encodeUidHashes,
+  hashUid,
+  UID_LEASE_MS,
+  UidFilter,
+  type UidHash,
+} from './uid-filter.ts'

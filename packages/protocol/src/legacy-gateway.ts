@@ -134,9 +134,16 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
     ext: Uint8Array | string = EMPTY,
     body: Uint8Array | string = EMPTY,
   ): Promise<unknown> {
-    if (command === Command.LEAVE) {
-      this.#isLeft = true
-      return null
+    switch (command) {
+      case Command.LEAVE:
+        this.#isLeft = true
+        return null
+      case Command.WATCH_UIDS:
+        return false // PHP's gateways do not tell
+      case Command.BIND_UID:
+        this.send(command, connectionId, flag, ext, body)
+        await this.drained()
+        return null
     }
     const ask = (question: number, ext: string) => this.#ask(question, deadlineMs, connectionId, ext)
     const receipt = askWhoGetsIt(command, String(ext), ask)

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { Command, CommandToGateway, CommandToWorker, Flag, LinkCommand } from '../src/commands.ts'
+import { Command, CommandToGateway, CommandToWatcher, CommandToWorker, Flag, LinkCommand } from '../src/commands.ts'
 import { ERROR_ADVICE } from '../src/errors.ts'
 
 const PACKAGES = new URL('../../', import.meta.url)
@@ -34,7 +34,7 @@ describe('the README', () => {
   it('says of every command who sends it', () => {
     const senders = Object.fromEntries(commands.map(([, name, sender]) => [name, sender]))
     for (const name of Object.keys(LinkCommand)) expect(senders[name]).toMatch(/^(gateway|worker|backend|both)$/)
-    for (const name of Object.keys(CommandToWorker)) expect(senders[name]).toBe('gateway')
+    for (const name of Object.keys({ ...CommandToWatcher, ...CommandToWorker })) expect(senders[name]).toBe('gateway')
     for (const name of Object.keys(CommandToGateway)) expect(senders[name]).toMatch(/^(worker|backend)$/)
   })
 
