@@ -32,10 +32,11 @@ export class UidLookup {
     const hashed = uids.map((uid) => ({ hash: hashUid(uid), uid }))
     const found: Holder[] = []
     for (const gateway of this.#gateways()) {
-      const there = hashed.filter((uid) => gateway.uids.mayHold(uid, now))
-      if (there.length === 0) continue
-      if (there.length === uids.length) found.push({ gateway, uids })
-      else found.push({ gateway, uids: there.map(({ uid }) => uid) })
+      let held = 0
+      for (const uid of hashed) if (gateway.uids.mayHold(uid, now)) held += 1
+      if (held === 0) continue
+      if (held === uids.length) found.push({ gateway, uids })
+      else found.push({ gateway, uids: uids.filter((_, at) => gateway.uids.mayHold(hashed[at]!, now)) })
     }
     return found
   }

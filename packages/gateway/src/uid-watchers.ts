@@ -98,7 +98,7 @@ export class UidWatchers implements UidListener {
     const number = this.#isTelling ? this.#number + 1 : this.#number
     const now = performance.now()
     if (number <= this.#knownNumber(now)) return undefined
-    this.#timer ??= setTimeout(this.#onTimer, CHECK_MS)
+    this.#timer ??= setTimeout(this.#onTimer, CHECK_MS).unref()
     return new Promise((resolve) => {
       this.#waiters.push({ end: now + UID_LEASE_MS, number, resolve })
     })
@@ -197,7 +197,7 @@ export class UidWatchers implements UidListener {
 
   readonly #onTimer = (): void => {
     this.#checkWaiters()
-    this.#timer = this.#waiters.length === 0 ? undefined : setTimeout(this.#onTimer, CHECK_MS)
+    this.#timer = this.#waiters.length === 0 ? undefined : setTimeout(this.#onTimer, CHECK_MS).unref()
   }
 }
 

@@ -51,6 +51,14 @@ describe('what we say', () => {
     },
   )
 
+  it('is BIND_UID without a question, which is answered here, and nothing at all for WATCH_UIDS', async () => {
+    const { link, php, settled } = await linkToPhp()
+    expect(await link.ask(130, DEADLINE_MS)).toBe(false)
+    expect(await link.ask(12, DEADLINE_MS, 7, 0, 'é')).toBeNull()
+    expect(await php.frame()).toEqual(buildFrame({ cmd: 12, connection_id: 7, flag: SCALAR, ext: 'é' }))
+    await settled() // neither has a place among the answers
+  })
+
   it('is never longer than PHP takes', async () => {
     const { link, settled } = await linkToPhp()
     const tooLong = Buffer.alloc(10 * 1024 * 1024 - 27)
