@@ -11,8 +11,8 @@ export const usage = `npm run bench -- [options]
   --rounds N             pairs of measurements; the table has their medians (3)
   --seconds N            length of each echo and group measurement, after a warm-up (3)
 
-npm run bench -- flood | idle | storm [options], each with --help of its own, measures a flooding client, idle connections on several
-processes and a storm of reconnecting clients`
+npm run bench -- flood | idle | storm | uid [options], each with --help of its own, measures a flooding client, idle connections on several
+processes, a storm of reconnecting clients and pushes to a uid with more and more gateways`
 
 /** The bench's options from `args`; throws an Error that names the option that is unknown or has a bad value. */
 export function readOptions(args) {

@@ -14,7 +14,7 @@ const BUSY_GENERATOR = 0.95
 const contestants = { ours: startCluster, plain: startPlain }
 
 /** Each a script of its own, with options of its own. */
-const SCRIPTS = ['flood', 'idle', 'storm']
+const SCRIPTS = ['flood', 'idle', 'storm', 'uid']
 
 const [script] = process.argv.slice(2)
 if (SCRIPTS.includes(script)) {

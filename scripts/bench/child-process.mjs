@@ -135,6 +135,17 @@ export function residentBytes(pid) {
   return Number(kilobytes) * 1024
 }
 
+/** The CPU time that a process has used, in microseconds, to 10 ms. Linux only. */
+export function cpuTimeUs(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const [userTicks, systemTicks] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number)
+  return (userTicks + systemTicks) * 10_000
+}
+
 /** The ids of a process's children, now. */
 export async function childrenOf(pid) {
   const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
