@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 const HOUSE = {
   'packages/protocol': { ours: [], libraries: ['msgpackr'] },
   'packages/register': { ours: ['protocol'], libraries: [] },
-  'packages/gateway': { ours: ['protocol', 'register'], libraries: ['ws'] },
+  'packages/gateway': { ours: ['protocol', 'register'], libraries: ['jose', 'ws'] },
   'packages/gateway-client': { ours: ['protocol', 'register'], libraries: [] },
   'packages/businessworker': { ours: ['protocol', 'gateway-client'], libraries: [] },
   'packages/supervisor': { ours: [], libraries: ['pidusage', 'pino', 'pino-pretty', 'string-width', 'tsx', 'yargs'] },

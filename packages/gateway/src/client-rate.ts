@@ -1,0 +1,47 @@
+/** What one message, and one byte of it, cost a client: milliseconds of its time. */
+export interface RateCosts {
+  byteMs: number
+  messageMs: number
+}
+
+/** How much of its time a client may use up at once, in milliseconds. */
+const BURST_MS = 1_000
+
+/** The costs that let a client send so many messages and bytes a second; 0 for any number. */
+export function rateCosts(messagesPerSecond: number, bytesPerSecond: number): RateCosts {
+  return {
+    byteMs: bytesPerSecond > 0 ? 1_000 / bytesPerSecond : 0,
+    messageMs: messagesPerSecond > 0 ? 1_000 / messagesPerSecond : 0,
+  }
+}
+
+/**
+ * How much a client has sent of late: two token buckets, for messages and bytes, each kept as the time until which it is used up. A bucket
+ * holds what a second allows; a message that finds something in it is paid though there is less than it costs, so that a long one passes.
+ *
+ * ```
+ *   now - 1 s ────────────── now ──────────────▶
+ *   full       half used      │ empty: over until then
+ * ```
+ */
+export class ClientRate {
+  readonly #costs: RateCosts
+  #bytesUntil = Number.NEGATIVE_INFINITY
+  #messagesUntil = Number.NEGATIVE_INFINITY
+
+  constructor(costs: RateCosts) {
+    this.#costs = costs
+  }
+
+  /** Whether all is used up. `now` may be as coarse as a tenth of a second. */
+  isOver(now: number): boolean {
+    return this.#messagesUntil > now || this.#bytesUntil > now
+  }
+
+  /** Pays for a message. */
+  charge(now: number, bytes: number): void {
+    const full = now - BURST_MS
+    this.#messagesUntil = Math.max(this.#messagesUntil, full) + this.#costs.messageMs
+    this.#bytesUntil = Math.max(this.#bytesUntil, full) + this.#costs.byteMs * bytes
+  }
+}

@@ -1,0 +1,80 @@
+import { inSlices } from './slices.ts'
+
+/** A client as seen by whoever wants to know whether it is still there. */
+export interface Askable {
+  /** Asks, in a way that what is at the other end answers by itself, whether anybody is there; false where there is none. */
+  ask(): boolean
+  /** Output that waits because the client's side takes no more, in bytes. */
+  readonly bufferedBytes: number
+  /** Output since it came, in bytes, with what waits. */
+  readonly bytesOut: number
+  /** When it was last heard, as `performance.now()` tells it. */
+  readonly heardAt: number
+  readonly isPaused: boolean
+}
+
+export interface IdleCheckOptions<Client extends Askable> {
+  clients(): Iterable<Client>
+  onIdle(client: Client): void
+  /** 0 for any time. */
+  timeoutMs: number
+}
+
+/** A question under way. */
+interface Asked {
+  at: number
+  /** What had left if some had to wait, which then leaves only as the client reads; else Infinity. */
+  left: number
+}
+
+/** Checks in the time that a client may be silent: it is gone for so much of the time longer at most. */
+const CHECKS = 20
+
+/**
+ * Finds clients whose connection is dead though nobody has said so, as after a power cut: one that was silent for half of the time is
+ * asked, and destroyed if it is silent, and reads nothing that waits for it, for the other half too.
+ *
+ * It is beside the heartbeat, which asks what the application in a client says of itself, by PHP's rules, and counts no answer to this. A client
+ * that we do not read is left alone: what it says cannot be heard.
+ */
+export class IdleCheck<Client extends Askable> {
+  readonly #asked = new WeakMap<Client, Asked>()
+  readonly #options: IdleCheckOptions<Client>
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: IdleCheckOptions<Client>) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { timeoutMs } = this.#options
+    if (timeoutMs > 0) this.#timer = setInterval(this.#check, timeoutMs / CHECKS)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  readonly #check = inSlices(
+    () => this.#options.clients(),
+    (client: Client) => this.#checkClient(client, performance.now()),
+  )
+
+  #checkClient(client: Client, now: number): void {
+    const patienceMs = this.#options.timeoutMs / 2
+    if (client.isPaused || now - client.heardAt < patienceMs) {
+      this.#asked.delete(client)
+      return
+    }
+    const asked = this.#asked.get(client)
+    if (asked === undefined) {
+      const { bufferedBytes, bytesOut } = client
+      const left = bufferedBytes > 0 ? bytesOut - bufferedBytes : Number.POSITIVE_INFINITY
+      if (client.ask()) this.#asked.set(client, { at: now, left })
+      return
+    }
+    const left = client.bytesOut - client.bufferedBytes
+    if (left > asked.left) this.#asked.set(client, { at: now, left })
+    else if (now - asked.at >= patienceMs) this.#options.onIdle(client)
+  }
+}
