@@ -1,4 +1,11 @@
-import { credentialOptions, type OptionTable, type OptionType, optionTypes } from '@gatewayworker/supervisor'
+import { AddressSet, OriginList, readTokenSource } from '@gatewayworker/gateway'
+import {
+  credentialOptions,
+  type OptionTable,
+  type OptionType,
+  optionTypes,
+  UsageError,
+} from '@gatewayworker/supervisor'
 import { clientSchemes } from './client-schemes.ts'
 
 const { bytes, file, flag, integer, list, oneOf, port, positiveSeconds, registerAddress, seconds, text, url } =
@@ -11,6 +18,34 @@ const router: OptionType<string> = {
   hint: `${builtInRouters.join('|')}|FILE`,
   parse: (raw, baseDir) => builtInRouters.find((name) => name === raw) ?? file.parse(raw, baseDir),
 }
+
+/** A time that is not 0. */
+const duration: OptionType<number> = {
+  ...seconds,
+  parse(raw, baseDir) {
+    const value = seconds.parse(raw, baseDir)
+    if (value === 0) throw new UsageError('must be more than 0 seconds')
+    return value
+  },
+}
+
+/** Text as the gateway reads it: what that throws at is not taken. */
+function readBy<T>(read: (raw: string) => T, hint: string): OptionType<T> {
+  return {
+    hint,
+    parse(raw, baseDir) {
+      try {
+        return read(text.parse(raw, baseDir))
+      } catch (error) {
+        throw new UsageError((error as Error).message)
+      }
+    },
+  }
+}
+
+const addresses = list(readBy((raw) => new AddressSet([raw]) && raw, 'IP|IP/BITS|loopback|private'))
+const origins = list(readBy((raw) => new OriginList([raw]) && raw, 'ORIGIN'))
+const tokenSources = list(readBy(readTokenSource, 'authorization|protocol|cookie:NAME|query:NAME'))
 
 /** What a gateway can be told; names and defaults are GatewayWorker's where it has the option. */
 export const gatewayOptions = {
@@ -85,6 +120,84 @@ export const gatewayOptions = {
   'max-payload': { default: 1_048_576, describe: 'The longest message a client may send', type: bytes },
   compression: { default: false, describe: 'Offer permessage-deflate to clients', type: flag },
   sse: { default: false, describe: 'Let clients listen to server-sent events instead of a WebSocket', type: flag },
+  'max-connections': {
+    default: 100_000,
+    describe: 'Connections that one process takes; 0 for any number',
+    type: integer(0),
+  },
+  'max-connections-per-address': {
+    default: 1_000,
+    describe: 'Connections that one process takes of one address; 0 for any number',
+    type: integer(0),
+  },
+  'connection-rate': {
+    default: 100,
+    describe: 'New connections a second that one process takes of one address; 0 for any number',
+    type: integer(0),
+  },
+  'exempt-address': {
+    default: ['loopback', 'private'],
+    describe: 'Addresses that the two limits above do not hold for; may be repeated',
+    type: addresses,
+  },
+  'message-rate': {
+    default: 1_000,
+    describe: 'Messages that one client may send a second; 0 for any number',
+    type: integer(0),
+  },
+  'byte-rate': {
+    default: 10_485_760,
+    describe: 'Bytes of messages that one client may send a second; 0 for any number',
+    type: integer(0, undefined, 'BYTES'),
+  },
+  'rate-policy': {
+    default: 'pause',
+    describe:
+      'What happens beyond these: the client is not read for a while, its messages are dropped, or it is closed',
+    type: oneOf('pause', 'drop', 'close'),
+  },
+  'handshake-timeout': {
+    default: 10,
+    describe: 'How long a connection may take to become a client',
+    type: duration,
+  },
+  'idle-timeout': {
+    default: 110,
+    describe: 'A client that is silent for so long, though it was asked halfway, is gone; 0 for never',
+    type: seconds,
+  },
+  'allow-origin': {
+    describe: 'Whose pages may connect: https://example.com, https://*.example.com …; may be repeated; none for all',
+    type: origins,
+  },
+  'trusted-proxy': {
+    describe: 'A proxy that is believed whose connection it is; may be repeated',
+    type: addresses,
+  },
+  'forwarding-header': {
+    default: 'x-forwarded-for',
+    describe: 'The header in which trusted proxies say whose connection it is',
+    type: oneOf('x-forwarded-for', 'forwarded'),
+  },
+  'proxy-protocol': {
+    default: false,
+    describe: 'Trusted proxies begin their connections with a PROXY header, version 1 or 2',
+    type: flag,
+  },
+  'jwt-secret': { describe: 'Clients need a token that was signed with this (HS256)', type: { ...text, hint: 'TEXT' } },
+  'jwt-key-file': {
+    describe: 'Clients need a token that these public keys prove: PEM or JSON Web Key Set (RS256, ES256)',
+    type: file,
+  },
+  'jwt-from': {
+    default: ['authorization', 'query:token'],
+    describe: 'Where the token may be; may be repeated',
+    type: tokenSources,
+  },
+  'jwt-issuer': { describe: 'Who must have issued the token', type: { ...text, hint: 'ISS' } },
+  'jwt-audience': { describe: 'For whom the token must be', type: { ...text, hint: 'AUD' } },
+  'jwt-clock-tolerance': { default: 5, describe: "How far the issuer's clock may be from ours", type: seconds },
+  'jwt-close-at-expiry': { default: false, describe: 'Close a client when its token expires', type: flag },
   'slow-client-policy': {
     default: 'close',
     describe: 'What happens beyond --send-to-client-buffer-size: the client is closed, or output dropped',

@@ -1,4 +1,4 @@
-import { GatewayServer } from '@gatewayworker/gateway'
+import { GatewayServer, type GatewayServerOptions } from '@gatewayworker/gateway'
 import {
   type AppContext,
   defineApp,
@@ -6,11 +6,13 @@ import {
   formatAddress,
   readCredentials,
   runIfMain,
+  UsageError,
 } from '@gatewayworker/supervisor'
 import { gatewayOptions } from './gateway-options.ts'
 import { findLanIp } from './lan-ip.ts'
 import { loadProtocol } from './load-protocol.ts'
 import { loadRouter } from './load-router.ts'
+import { readJwtOptions } from './read-jwt-options.ts'
 import { readSslFiles, type SslFiles, sslFilesFor, watchSslFiles } from './ssl-files.ts'
 
 /** The part of the time for a stop that is for workers to handle what has happened. */
@@ -31,12 +33,20 @@ const app = defineApp({
   async start(options, context) {
     const { scheme } = options.listen
     const sslFiles = sslFilesFor(scheme, options['ssl-cert'], options['ssl-key'], options['ssl-passphrase'])
-    const server = new GatewayServer({
+    const server = createServer({
       ...readCredentials(options),
+      allowOrigins: options['allow-origin'],
+      byteRate: options['byte-rate'],
       clientHost: options.listen.host,
       clientPort: options.listen.port,
       compression: options.compression,
+      connectionRate: options['connection-rate'],
+      exemptAddresses: options['exempt-address'],
+      forwardingHeader: options['forwarding-header'],
+      handshakeTimeoutMs: options['handshake-timeout'] * 1000,
+      idleTimeoutMs: options['idle-timeout'] * 1000,
       isolationTimeoutMs: options['isolation-timeout'] * 1000,
+      jwt: readJwtOptions(options),
       lanHost: options['lan-listen'],
       lanIp: await findLanIp({
         isBoundElsewhere: options['lan-listen'] !== undefined,
@@ -46,13 +56,18 @@ const app = defineApp({
       lanPort: lanPort(options['start-port'], context.index),
       linkTimeoutMs: options['link-timeout'] * 1000,
       log: context.log,
+      maxConnections: options['max-connections'],
+      maxConnectionsPerAddress: options['max-connections-per-address'],
       maxPayloadBytes: options['max-payload'],
+      messageRate: options['message-rate'],
       noWorkerTimeoutMs: options['no-worker-timeout'] * 1000,
       pingData: options['ping-data'],
       pingIntervalS: options['ping-interval'],
       pingNotResponseLimit: options['ping-not-response-limit'],
       poisonLimit: options['poison-limit'],
       protocol: await loadProtocol(scheme, options.protocol, context),
+      proxyProtocol: options['proxy-protocol'],
+      ratePolicy: options['rate-policy'],
       registerAddresses: options['register-address'],
       router: await loadRouter(options.router, context),
       sendToClientBufferSizeBytes: options['send-to-client-buffer-size'],
@@ -60,6 +75,7 @@ const app = defineApp({
       slowClientPolicy: options['slow-client-policy'],
       sse: options.sse,
       ssl: sslFiles && readSslFiles(sslFiles),
+      trustedProxies: options['trusted-proxy'],
     })
     await server.start().catch(explainRefusal)
     if (sslFiles !== undefined) watchSslFiles(sslFiles, () => renewCertificate(server, sslFiles, context.log))
@@ -84,6 +100,15 @@ function renewCertificate(server: GatewayServer, sslFiles: SslFiles, log: AppCon
     log.info({ cert }, 'new clients are shown the new certificate')
   } catch (err) {
     log.warn({ cert, err, key }, 'the certificate has changed, but cannot be used with the key; the old one stays')
+  }
+}
+
+/** What is wrong with the options together is the user's business, and no stack's. */
+function createServer(options: GatewayServerOptions): GatewayServer {
+  try {
+    return new GatewayServer(options)
+  } catch (error) {
+    throw new UsageError((error as Error).message)
   }
 }
 

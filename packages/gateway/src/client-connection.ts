@@ -10,8 +10,10 @@ import type { ClientTransport } from './client-transport.ts'
 import { CloseCode } from './close-codes.ts'
 import { EventQueue } from './event-queue.ts'
 import type { HubMember } from './hub.ts'
+import type { Askable } from './idle-check.ts'
 import type { OutgoingMessage } from './message.ts'
 import type { Flushable, Outbox, Run } from './outbox.ts'
+import { Rate, type RateCosts } from './rate.ts'
 import type { RoutedClient } from './router.ts'
 import type { StoredSession } from './session.ts'
 import type { WorkerPeer } from './worker-peer.ts'
@@ -24,6 +26,7 @@ export interface ClientSurroundings {
   /** The client is gone for everybody, though its socket may still be on its way out. Called once. */
   onLeave(client: ClientConnection, reason: CloseReason): void
   readonly outbox: Outbox
+  readonly rateCosts: RateCosts
   readonly slowClientPolicy: 'close' | 'drop'
 }
 
@@ -37,6 +40,14 @@ export interface ClientCounters {
   protocolErrors: number
   /** Messages that a slow client never got, under the policy `drop`. */
   droppedMessages: number
+  /** Messages of clients that sent more than their rate, under the policy `drop`. */
+  droppedRequests: number
+  /** Clients that were closed because their token has expired. */
+  expiredClients: number
+  /** Clients that were destroyed because nothing was heard of them, though they were asked. */
+  idleClients: number
+  /** Clients that sent more than their rate. */
+  limitedClients: number
   /** Clients whose output reached the buffer size. */
   slowClients: number
 }
@@ -54,6 +65,8 @@ export const PauseReason = {
   WORKER_ASKED: 4,
   /** The gateway is about to go. */
   GATEWAY_STOPS: 8,
+  /** It has sent more than its rate. */
+  SENDS_TOO_MUCH: 16,
 } as const
 
 /**
@@ -62,13 +75,18 @@ export const PauseReason = {
  * Invariants: what `send` took leaves in order, with one write per turn, before any close frame; after `onLeave` nothing is sent and
  * no event is made of what still comes.
  */
-export class ClientConnection implements Flushable, HubMember, RoutedClient, ToldClient {
+export class ClientConnection implements Askable, Flushable, HubMember, RoutedClient, ToldClient {
   readonly clientId: string
   readonly connectionId: number
   readonly origin: ClientOrigin
+  readonly rate: Rate
+  /** Closes it when its token expires. */
+  expiryTimer: NodeJS.Timeout | undefined
   groups: Set<string> | undefined
   /** When its last message came, or else itself, as `performance.now()` tells it. */
   lastMessageAt = performance.now()
+  /** When it last sent something else, such as a ping. */
+  lastSignAt = 0
   session: StoredSession | undefined
   /** Heartbeat: checks since the client last said something; -1 when it has since the last check. */
   silentChecks = -1
@@ -97,6 +115,7 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     this.connectionId = connectionId
     this.clientId = clientId
     this.origin = origin
+    this.rate = new Rate(around.rateCosts)
     this.#around = around
     this.#transport = transport
   }
@@ -123,6 +142,20 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     return this.#transport.traffic
   }
 
+  get bytesOut(): number {
+    return this.#transport.traffic.bytesOut
+  }
+
+  /** When it was last heard, as `performance.now()` tells it. */
+  get heardAt(): number {
+    return Math.max(this.lastMessageAt, this.lastSignAt)
+  }
+
+  /** Whether so much waits for it that it counts as slow. */
+  get isFull(): boolean {
+    return this.bufferedBytes >= this.#around.bufferSizeBytes
+  }
+
   get remoteAddress(): string {
     return this.origin.remoteAddress
   }
@@ -134,10 +167,10 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
   /** Puts a message behind those that wait; false if the client has left or is too slow to get it. */
   send(message: OutgoingMessage): boolean {
     if (this.#hasLeft) return false
-    const { bufferSizeBytes, outbox } = this.#around
-    if (this.bufferedBytes >= bufferSizeBytes) {
+    const { outbox } = this.#around
+    if (this.isFull) {
       this.flush() // what the kernel takes was no client's fault
-      if (this.bufferedBytes >= bufferSizeBytes) return this.#onSlow()
+      if (this.isFull) return this.#onSlow()
     }
     this.#around.counters.sentMessages += 1
     const frame = this.#transport.frame(message)
@@ -150,6 +183,11 @@ export class ClientConnection implements Flushable, HubMember, RoutedClient, Tol
     const run = this.#run
     this.#run = undefined
     if (run !== undefined && run.byteLength > 0) this.#transport.write(run.join())
+  }
+
+  /** Asks whether anybody is there; false where its protocol has nothing for that. */
+  ask(): boolean {
+    return this.#transport.ask()
   }
 
   /** Says what waits, then ends the connection; `text` is for the page, `reason` for onClose. */

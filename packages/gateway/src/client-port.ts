@@ -1,6 +1,11 @@
+import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ClientOrigin, Log } from '@gatewayworker/protocol'
+import { plainAddress } from './access/address-set.ts'
+import type { Refusal } from './access/admission.ts'
+import type { Doorkeeper, Verdict, Visitor } from './access/doorkeeper.ts'
+import type { Peer } from './access/forwarded.ts'
 import { type SslOptions, TlsLayer } from './tls-layer.ts'
 
 /**
@@ -13,24 +18,37 @@ const BACKLOG = 65_535
 export interface ClientAcceptor {
   /** A connection has come. Once it is a client it is to be admitted; if it is none in time it ends. */
   accept(socket: Socket): void
+  /** Ends a connection that is not let in, and says why if the protocol can; without it the connection is just ended. */
+  refuse?(socket: Socket, refusal: Refusal): void
 }
 
 /** Where connections wait until they are clients. */
 export interface Reception {
-  /** The connection is a client from now on, and looks after itself; tells where it comes from. */
-  admit(socket: Socket): ClientOrigin
+  /** The connection is a client from now on, and looks after itself; tells where it comes from: `peer`, if it was examined. */
+  admit(socket: Socket, peer?: Peer): ClientOrigin
+  /** Whether the sender of a request may become a client; undefined when the connection has ended. */
+  examine(socket: Socket, request: IncomingMessage): Promise<Verdict | undefined>
 }
 
 export interface ClientPortOptions {
   createAcceptor(reception: Reception): ClientAcceptor
+  doorkeeper: Doorkeeper
   /** How long a connection may take to become a client, in milliseconds; TLS may take as long before. */
   handshakeTimeoutMs: number
   host: string
+  /** How long a connection may be silent before the kernel asks whether the other side is there, in milliseconds; 0 for ever. */
+  keepAliveMs: number
   log: Log
   /** 0 for any free one; processes of one node:cluster share it. */
   port: number
   /** With it clients speak TLS. */
   ssl?: SslOptions | undefined
+}
+
+/** A connection that is no client yet. */
+interface Stranger {
+  since: number
+  visitor: Visitor
 }
 
 /**
@@ -42,8 +60,8 @@ export class ClientPort implements Reception {
   readonly #acceptor: ClientAcceptor
   readonly #options: ClientPortOptions
   readonly #server: Server
-  /** Connections that are no clients yet, and when they came, the oldest first. */
-  readonly #strangers = new Map<Socket, number>()
+  /** Connections that are no clients yet, the oldest first. */
+  readonly #strangers = new Map<Socket, Stranger>()
   readonly #tls: TlsLayer | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -54,7 +72,8 @@ export class ClientPort implements Reception {
     this.#acceptor = createAcceptor(this)
     if (ssl !== undefined) this.#tls = new TlsLayer({ handshakeTimeoutMs, log, onSecure: this.#onSecure, ssl })
     // Half open, so that the protocol decides what a client may still be told that has said all it has to say.
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, this.#onConnection)
+    const keepAlive = { keepAlive: options.keepAliveMs > 0, keepAliveInitialDelay: options.keepAliveMs }
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, this.#onConnection)
   }
 
   /** Where it listens. */
@@ -89,27 +108,59 @@ export class ClientPort implements Reception {
     this.#tls?.renew(ssl)
   }
 
-  admit(socket: Socket): ClientOrigin {
+  admit(socket: Socket, peer?: Peer): ClientOrigin {
+    const stranger = this.#strangers.get(socket)
     this.#strangers.delete(socket)
-    return readOrigin(socket)
+    const { address = '', port = 0 } = peer ?? stranger?.visitor.peer ?? {}
+    return { gatewayPort: socket.localPort ?? 0, remoteAddress: address, remotePort: port }
+  }
+
+  async examine(socket: Socket, request: IncomingMessage): Promise<Verdict | undefined> {
+    const stranger = this.#strangers.get(socket)
+    const verdict = stranger && (await this.#options.doorkeeper.examine(stranger.visitor, request))
+    return this.#strangers.has(socket) ? verdict : undefined
   }
 
   readonly #onConnection = (socket: Socket): void => {
-    this.#await(socket)
-    if (this.#tls === undefined) this.#acceptor.accept(socket)
-    else this.#tls.secure(socket)
+    const { doorkeeper } = this.#options
+    const address = plainAddress(socket.remoteAddress ?? '')
+    if (address === undefined) {
+      socket.destroy() // it has gone already
+      return
+    }
+    const visitor = doorkeeper.enter({ address, port: socket.remotePort ?? 0 })
+    if (visitor === undefined) {
+      socket.on('error', this.#onConnectionError)
+      this.#refuse(socket, 'connections')
+      return
+    }
+    this.#await(socket, visitor)
+    socket.once('close', () => doorkeeper.leave(visitor))
+    doorkeeper.identify(visitor, socket, (refusal) => {
+      if (refusal !== undefined) this.#refuse(socket, refusal)
+      else if (this.#tls === undefined) this.#acceptor.accept(socket)
+      else this.#tls.secure(socket)
+    })
   }
 
   readonly #onSecure = (secureSocket: TLSSocket, socket: Socket): void => {
-    if (!this.#strangers.delete(socket)) return // it was sent away meanwhile
-    this.#await(secureSocket)
+    const stranger = this.#strangers.get(socket)
+    if (stranger === undefined) return // it was sent away meanwhile
+    this.#strangers.delete(socket)
+    this.#await(secureSocket, stranger.visitor)
     this.#acceptor.accept(secureSocket)
   }
 
-  #await(socket: Socket): void {
-    this.#strangers.set(socket, performance.now())
+  #await(socket: Socket, visitor: Visitor): void {
+    this.#strangers.set(socket, { since: performance.now(), visitor })
     socket.once('close', () => this.#strangers.delete(socket))
     socket.on('error', this.#onConnectionError)
+  }
+
+  #refuse(socket: Socket, refusal: Refusal): void {
+    this.#strangers.delete(socket)
+    if (this.#tls !== undefined || this.#acceptor.refuse === undefined) socket.destroy()
+    else this.#acceptor.refuse(socket, refusal)
   }
 
   readonly #onConnectionError = (err: Error): void => {
@@ -117,15 +168,12 @@ export class ClientPort implements Reception {
   }
 
   readonly #sendSlowOnesAway = (): void => {
-    const tooLate = performance.now() - this.#options.handshakeTimeoutMs
-    for (const [socket, since] of this.#strangers) {
+    const { doorkeeper, handshakeTimeoutMs } = this.#options
+    const tooLate = performance.now() - handshakeTimeoutMs
+    for (const [socket, { since, visitor }] of this.#strangers) {
       if (since > tooLate) return // so are all that follow
+      doorkeeper.onTooLate(visitor)
       socket.destroy()
     }
   }
-}
-
-/** Where a connection comes from; an IPv4 address mapped into IPv6 is told as IPv4. */
-function readOrigin({ localPort = 0, remoteAddress = '', remotePort = 0 }: Socket): ClientOrigin {
-  return { gatewayPort: localPort, remoteAddress: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), remotePort }
 }

@@ -48,6 +48,11 @@ export abstract class ClientTransport {
     }
   }
 
+  /** Asks whether anybody is there, which the protocol of the other side answers by itself; false where it has nothing for that. */
+  ask(): boolean {
+    return false
+  }
+
   /** Reads no more until `resume`. */
   abstract pause(): void
   abstract resume(): void
@@ -73,8 +78,10 @@ export interface TransportHandler {
   readonly clientId: string
   /** A message has come; the buffer is the handler's to keep. */
   onMessage(body: Buffer, isBinary: boolean): void
-  /** Something has come that is no message and shows that the client lives. */
-  onAlive(): void
+  /** Something has come that is no message and shows that the client lives: whether it is to be answered. */
+  onAlive(): boolean
+  /** The client's side has answered `ask`. */
+  onAnswer(): void
   /** The client will say no more, but may still read. */
   onEnd(): void
   /** The client broke the protocol; the transport ends the connection. */

@@ -12,6 +12,10 @@ export const CloseCode = {
   NO_WORKER: 1013,
   /** Too much waited for this client: reconnect and fetch what was missed; find out why it reads so slowly. */
   TOO_SLOW: 4001,
+  /** It sent more than its rate allows: reconnect, and send less. */
+  RATE_LIMITED: 4002,
+  /** Its token has expired: reconnect with a new one. */
+  TOKEN_EXPIRED: 4003,
 } as const
 
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]

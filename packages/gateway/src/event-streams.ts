@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ClientOrigin } from '@gatewayworker/protocol'
+import type { Claims } from './access/token-verifier.ts'
 import type { OnClient } from './client-transport.ts'
 import { event } from './event-stream-frame.ts'
 import { EventStreamTransport } from './event-stream-transport.ts'
@@ -29,13 +30,13 @@ export class EventStreams {
   }
 
   /** Answers with a stream. Its first event is the client's id. */
-  open(request: IncomingMessage, response: ServerResponse, origin: ClientOrigin): void {
+  open(request: IncomingMessage, response: ServerResponse, origin: ClientOrigin, claims?: Claims): void {
     const { socket } = request
     this.#sockets.add(socket)
     request.resume()
     sendHead(response, corsHeaders(request))
     const transport = new EventStreamTransport(socket)
-    const handler = this.#onClient(transport, origin, readHandshake(request, origin))
+    const handler = this.#onClient(transport, origin, readHandshake(request, origin, claims))
     const retryMs = Math.round(MIN_RETRY_MS + Math.random() * (MAX_RETRY_MS - MIN_RETRY_MS))
     transport.write(Buffer.concat([Buffer.from(`retry: ${retryMs}\n`), event('client_id', handler.clientId)]))
     const timer = setInterval(() => {

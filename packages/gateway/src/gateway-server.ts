@@ -14,6 +14,9 @@ import {
   type Log,
 } from '@gatewayworker/protocol'
 import { type Announcer, announceGateway } from '@gatewayworker/register'
+import type { Refusal } from './access/admission.ts'
+import { Doorkeeper } from './access/doorkeeper.ts'
+import type { Claims } from './access/token-verifier.ts'
 import { type ClientQuery, type ClientRow, listClients } from './census.ts'
 import { ClientConnection, type ClientCounters, type ClientSurroundings, PauseReason } from './client-connection.ts'
 import { type ClientAcceptor, ClientPort, type Reception } from './client-port.ts'
@@ -22,10 +25,14 @@ import { CloseCode } from './close-codes.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Hub } from './hub.ts'
+import { IdleCheck } from './idle-check.ts'
 import { Isolation } from './isolation.ts'
 import { OutgoingMessage } from './message.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions, type GatewaySettings } from './options.ts'
 import { Outbox } from './outbox.ts'
+import { isNobody } from './parameters.ts'
+import { rateCosts } from './rate.ts'
+import { RateLimiter } from './rate-limiter.ts'
 import { Reachability } from './reachability.ts'
 import { BUILT_IN_ROUTERS } from './router.ts'
 import { StreamAcceptor } from './stream-acceptor.ts'
@@ -35,20 +42,24 @@ import { UidWatchers } from './uid-watchers.ts'
 import { WebSocketAcceptor } from './websocket-acceptor.ts'
 import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
-/** A connection must be a client in this time, in milliseconds. */
-const HANDSHAKE_TIMEOUT_MS = 10_000
 /** How exactly it is known since when a client is silent, in milliseconds. */
 const CLOCK_MS = 100
 /** What a message travels with to its worker, at most. */
 const FRAME_MARGIN_BYTES = 1024
+/** Longer times overflow setTimeout. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** What a gateway process does, in counts. */
-export interface GatewayStats extends EventCounters, Pick<ClientCounters, 'droppedMessages' | 'slowClients'> {
+export interface GatewayStats extends EventCounters, Omit<ClientCounters, 'receivedMessages' | 'sentMessages'> {
   /** Bytes that wait to be sent, to clients and workers. */
   bufferedBytes: number
   connections: number
   /** Clients that are not read at the moment, because their worker takes no more. */
   pausedClients: number
+  /** Connections that were not let in, by the reason. */
+  refused: Readonly<Record<Refusal, number>>
+  /** Connections that were not let in. */
+  refusedConnections: number
   /** Messages that came from clients. */
   requests: number
   /** Messages that went to clients. */
@@ -67,18 +78,25 @@ export class GatewayServer {
   /** What happened to clients since the start. */
   readonly counters: ClientCounters = {
     droppedMessages: 0,
+    droppedRequests: 0,
+    expiredClients: 0,
+    idleClients: 0,
+    limitedClients: 0,
     protocolErrors: 0,
     receivedMessages: 0,
     sentMessages: 0,
     slowClients: 0,
   }
   readonly #around: CommandSurroundings & ClientSurroundings
+  readonly #doorkeeper: Doorkeeper
   readonly #heartbeat: Heartbeat<ClientConnection>
   readonly #hub: Hub<ClientConnection>
+  readonly #idleCheck: IdleCheck<ClientConnection>
   readonly #listener: LinkListener
   readonly #log: Log
   readonly #options: GatewaySettings
   readonly #port: ClientPort
+  readonly #rateLimiter: RateLimiter
   readonly #uidWatchers: UidWatchers
   readonly #workers: WorkerPool
   #clock: NodeJS.Timeout | undefined
@@ -96,6 +114,9 @@ export class GatewayServer {
     const { lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS, router } = settings
     if (maxPayloadBytes > DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES) {
       throw new RangeError(`maxPayloadBytes may be ${DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES} at most`)
+    }
+    if (settings.protocol !== 'websocket' && (settings.jwt !== undefined || settings.allowOrigins.length > 0)) {
+      throw new TypeError('tokens and origins come with the handshake of a WebSocket, and other protocols have none')
     }
     this.#options = settings
     this.#log = log
@@ -115,6 +136,7 @@ export class GatewayServer {
       log,
       onLeave: this.#onClientLeave,
       outbox: new Outbox(),
+      rateCosts: rateCosts(settings.messageRate, settings.byteRate),
       slowClientPolicy: settings.slowClientPolicy,
       uidWatchers: this.#uidWatchers,
       workers: this.#workers,
@@ -131,10 +153,14 @@ export class GatewayServer {
       port: lanPort,
       secretKey: settings.secretKey,
     })
+    this.#rateLimiter = new RateLimiter(settings.ratePolicy, this.counters, log)
+    this.#doorkeeper = new Doorkeeper(settings, log)
     this.#port = new ClientPort({
       createAcceptor: (reception) => this.#createAcceptor(reception),
-      handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      doorkeeper: this.#doorkeeper,
+      handshakeTimeoutMs: settings.handshakeTimeoutMs,
       host: settings.clientHost,
+      keepAliveMs: settings.idleTimeoutMs / 2,
       log,
       port: settings.clientPort,
       ssl: settings.ssl,
@@ -145,6 +171,11 @@ export class GatewayServer {
       ping: pingData === '' ? undefined : (client) => client.send(ping),
       pingIntervalS,
       pingNotResponseLimit: settings.pingNotResponseLimit,
+    })
+    this.#idleCheck = new IdleCheck({
+      clients: () => this.#hub.members(),
+      onIdle: this.#onClientIdle,
+      timeoutMs: settings.idleTimeoutMs,
     })
   }
 
@@ -180,15 +211,17 @@ export class GatewayServer {
       bufferedBytes += client.bufferedBytes
       if (client.isPaused) pausedClients += 1
     }
-    const { droppedMessages, receivedMessages, sentMessages, slowClients } = this.counters
+    const { receivedMessages, sentMessages, ...counters } = this.counters
+    const refused = this.#doorkeeper.refusals.counts
     return {
       bufferedBytes,
       connections: this.#hub.size,
       pausedClients,
+      refused,
+      refusedConnections: Object.values(refused).reduce((sum, count) => sum + count, 0),
       requests: receivedMessages,
       sends: sentMessages,
-      droppedMessages,
-      slowClients,
+      ...counters,
       ...this.#workers.counters,
     }
   }
@@ -219,6 +252,7 @@ export class GatewayServer {
       timeoutMs: this.#options.isolationTimeoutMs,
     })
     this.#heartbeat.start()
+    this.#idleCheck.start()
     this.#clock = setInterval(this.#tick, CLOCK_MS)
   }
 
@@ -232,6 +266,7 @@ export class GatewayServer {
     const withdrawn = this.#announcer?.close()
     this.#isolation?.close()
     this.#heartbeat.stop()
+    this.#idleCheck.stop()
     clearInterval(this.#clock)
     this.#port.close()
     for (const client of this.#hub.members()) client.pauseReading(PauseReason.GATEWAY_STOPS)
@@ -301,13 +336,15 @@ export class GatewayServer {
     const clientId = encodeClientId(this.#gatewayKey, connectionId)
     const client = new ClientConnection(connectionId, clientId, transport, origin, this.#around)
     this.#hub.add(client)
+    this.#onClaims(client, handshake?.claims)
     this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
     if (handshake !== undefined) this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, handshake)
     return {
       clientId,
       onMessage: (body, isBinary) => this.#onClientMessage(client, body, isBinary),
-      onAlive: () => {
-        client.silentChecks = -1
+      onAlive: () => this.#onClientAlive(client),
+      onAnswer: () => {
+        client.lastSignAt = performance.now()
       },
       onEnd: () => client.end(),
       onProtocolError: (err) => {
@@ -322,17 +359,51 @@ export class GatewayServer {
 
   readonly #tick = (): void => {
     this.#now = performance.now()
+    this.#rateLimiter.release(this.#now)
+  }
+
+  /** Its uid is bound before any worker hears of it. */
+  #onClaims(client: ClientConnection, { exp, sub = '' }: Claims = {}): void {
+    if (!isNobody(sub)) this.#hub.bind(client, sub)
+    if (exp === undefined || !this.#options.jwt?.closeAtExpiry) return
+    const leftMs = Math.max(exp * 1000 - Date.now(), 0)
+    if (leftMs <= MAX_TIMER_MS) client.expiryTimer = setTimeout(() => this.#onTokenExpired(client), leftMs)
+  }
+
+  #onTokenExpired(client: ClientConnection): void {
+    this.counters.expiredClients += 1
+    client.close(CloseCode.TOKEN_EXPIRED, 'token expired', 'token_expired')
+  }
+
+  /** Whether the client is to be answered. */
+  #onClientAlive(client: ClientConnection): boolean {
+    client.lastSignAt = performance.now()
+    client.silentChecks = -1
+    if (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client)) return false
+    client.rate.charge(this.#now, 0)
+    return !client.isFull
   }
 
   #onClientMessage(client: ClientConnection, body: Buffer, isBinary: boolean): void {
     if (client.hasLeft) return
     client.lastMessageAt = this.#now
     client.silentChecks = -1
+    if (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client)) {
+      this.counters.droppedRequests += 1
+      return
+    }
+    client.rate.charge(this.#now, body.length)
     this.counters.receivedMessages += 1
     this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, body)
   }
 
+  readonly #onClientIdle = (client: ClientConnection): void => {
+    this.counters.idleClients += 1
+    client.destroy('heartbeat')
+  }
+
   readonly #onClientLeave = (client: ClientConnection, reason: CloseReason): void => {
+    clearTimeout(client.expiryTimer)
     this.#hub.remove(client)
     this.#workers.deliverClose(client, reason)
   }

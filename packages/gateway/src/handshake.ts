@@ -1,15 +1,18 @@
 import type { IncomingMessage } from 'node:http'
 import type { ClientOrigin } from '@gatewayworker/protocol'
+import type { Claims } from './access/token-verifier.ts'
 
 /** The handshake as PHP's onWebSocketConnect gets it (wire.md section 3, ON_WEBSOCKET_CONNECT). */
 export interface Handshake {
+  /** What the client's token says, where it needs one. */
+  claims?: Claims
   cookie: Record<string, string>
   get: Record<string, string>
   server: Record<string, string | number>
 }
 
 /** What the handshake says, named as PHP names it. */
-export function readHandshake(request: IncomingMessage, origin: ClientOrigin): Handshake {
+export function readHandshake(request: IncomingMessage, origin: ClientOrigin, claims?: Claims): Handshake {
   const { headers, httpVersion, method = 'GET', url = '/' } = request
   const query = url.includes('?') ? url.slice(url.indexOf('?') + 1) : ''
   const server: Handshake['server'] = {
@@ -26,7 +29,8 @@ export function readHandshake(request: IncomingMessage, origin: ClientOrigin): H
   for (const [name, value] of Object.entries(headers)) {
     server[`HTTP_${name.toUpperCase().replaceAll('-', '_')}`] = String(value ?? '')
   }
-  return { get: Object.fromEntries(new URLSearchParams(query)), server, cookie: readCookies(headers.cookie) }
+  const told = { get: Object.fromEntries(new URLSearchParams(query)), server, cookie: readCookies(headers.cookie) }
+  return claims === undefined ? told : { ...told, claims }
 }
 
 function readCookies(header = ''): Record<string, string> {

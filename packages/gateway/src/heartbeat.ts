@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { inSlices } from './slices.ts'
 
 /** A client as the heartbeat sees it. */
 export interface Beating {
@@ -17,9 +17,6 @@ export interface HeartbeatOptions<Client extends Beating> {
   ping?(client: Client): void
 }
 
-/** Clients handled before other events get their turn. */
-const SLICE = 1_000
-
 /**
  * Pings quiet clients and destroys silent ones, by PHP's rules (wire.md section 5): with a limit a check runs every half interval; the
  * count of a client that spoke since the last check is -1; a check that finds twice the limit destroys the client, any other adds one.
@@ -28,7 +25,6 @@ const SLICE = 1_000
  */
 export class Heartbeat<Client extends Beating> {
   readonly #options: HeartbeatOptions<Client>
-  #isChecking = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: HeartbeatOptions<Client>) {
@@ -47,17 +43,10 @@ export class Heartbeat<Client extends Beating> {
   }
 
   /** One check of all clients, in slices; a check that is due while one is under way falls out. */
-  async check(): Promise<void> {
-    if (this.#isChecking) return
-    this.#isChecking = true
-    let count = 0
-    for (const client of [...this.#options.clients()]) {
-      this.#checkClient(client)
-      count += 1
-      if (count % SLICE === 0) await nextTurn()
-    }
-    this.#isChecking = false
-  }
+  readonly check = inSlices(
+    () => this.#options.clients(),
+    (client) => this.#checkClient(client),
+  )
 
   #checkClient(client: Client): void {
     const { ping, pingNotResponseLimit: limit } = this.#options

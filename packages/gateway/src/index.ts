@@ -1,3 +1,7 @@
+export { AddressSet } from './access/address-set.ts'
+export type { JwtOptions } from './access/doorkeeper.ts'
+export { OriginList } from './access/origins.ts'
+export { readTokenSource, type TokenSource } from './access/token-source.ts'
 export type { ClientQuery, ClientRow } from './census.ts'
 export type { ClientProtocol, ProtocolConnection } from './client-protocol.ts'
 export { CloseCode } from './close-codes.ts'

@@ -1,15 +1,23 @@
 import { type Credentials, type Log, silentLog } from '@gatewayworker/protocol'
+import type { AccessOptions } from './access/doorkeeper.ts'
 import type { ClientProtocol } from './client-protocol.ts'
+import type { RatePolicy } from './rate-limiter.ts'
 import type { Router } from './router.ts'
 import type { SslOptions } from './tls-layer.ts'
 
 /** What a gateway process can be told; everything but the register addresses has a default. */
-export interface GatewayServerOptions extends Credentials {
+export interface GatewayServerOptions extends Credentials, Partial<AccessOptions> {
+  /** What one client may send in a second, in bytes, and how much at once; 0 for any. */
+  byteRate?: number
   clientHost?: string
   /** 0 for any free one; processes of one node:cluster share it. */
   clientPort?: number
   /** permessage-deflate: saves traffic, costs memory and most of the broadcast speed. */
   compression?: boolean
+  /** How long a connection may take to become a client, in milliseconds. */
+  handshakeTimeoutMs?: number
+  /** After so long a silence, in milliseconds, though its side was asked after half of it, a client is taken for gone; 0 for never. */
+  idleTimeoutMs?: number
   /**
    * How long it may be without a worker, after one was cut off, and without a register, until it closes its clients, in milliseconds. Less than
    * the workers' `gatewayLostTimeoutMs`, by a third of `linkTimeoutMs`: so much later than they it may notice.
@@ -26,6 +34,8 @@ export interface GatewayServerOptions extends Credentials {
   log?: Log
   /** The longest message a client may send, in bytes. */
   maxPayloadBytes?: number
+  /** Messages that one client may send in a second, and as many at once; 0 for any number. */
+  messageRate?: number
   /** How long a client waits for a worker before it is closed with 1013. */
   noWorkerTimeoutMs?: number
   /** What a quiet client is sent; '' for nothing. */
@@ -38,6 +48,8 @@ export interface GatewayServerOptions extends Credentials {
   poisonLimit?: number
   /** What clients speak: WebSocket, one of Workerman's protocols for plain TCP, or one of your own. */
   protocol?: 'frame' | 'tcp' | 'text' | 'websocket' | ClientProtocol
+  /** What happens to a client that sends more than its rates allow. */
+  ratePolicy?: RatePolicy
   registerAddresses: readonly string[]
   router?: 'least-connections' | 'random' | Router
   /** Output that may wait for one client, in bytes. */
@@ -56,21 +68,33 @@ export interface GatewayServerOptions extends Credentials {
 
 export const GATEWAY_DEFAULTS = {
   allowLegacy: false,
+  allowOrigins: [],
+  byteRate: 10 * 1024 * 1024,
   clientHost: '0.0.0.0',
   clientPort: 7272,
   compression: false,
+  connectionRate: 100,
+  exemptAddresses: ['loopback', 'private'],
+  forwardingHeader: 'x-forwarded-for',
+  handshakeTimeoutMs: 10_000,
+  idleTimeoutMs: 110_000,
   isolationTimeoutMs: 10_000,
   lanIp: '127.0.0.1',
   lanPort: 0,
   linkTimeoutMs: 45_000,
   log: silentLog as Log,
+  maxConnections: 100_000,
+  maxConnectionsPerAddress: 1_000,
   maxPayloadBytes: 1024 * 1024,
+  messageRate: 1_000,
   noWorkerTimeoutMs: 5_000,
   pingData: '',
   pingIntervalS: 0,
   pingNotResponseLimit: 0,
   poisonLimit: 3,
   protocol: 'websocket',
+  proxyProtocol: false,
+  ratePolicy: 'pause',
   router: 'least-connections',
   secretKey: '',
   sendToClientBufferSizeBytes: 1_024_000,
@@ -78,6 +102,7 @@ export const GATEWAY_DEFAULTS = {
   slowClientPolicy: 'close',
   sse: false,
   stopTimeoutMs: 2_000,
+  trustedProxies: [],
 } as const satisfies Omit<GatewayServerOptions, 'registerAddresses'>
 
 /** Options of which those that have a default are there. */

@@ -2,6 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
+import type { Refusal } from './access/admission.ts'
+import type { Admitted } from './access/doorkeeper.ts'
+import { refuseRequest, refuseUnread } from './access/http-refusal.ts'
 import type { ClientAcceptor, Reception } from './client-port.ts'
 import { CLOSE_TIMEOUT_MS, type OnClient } from './client-transport.ts'
 import { EventStreams, isForEvents } from './event-streams.ts'
@@ -34,6 +37,7 @@ export class WebSocketAcceptor implements ClientAcceptor {
     this.#http = createServer(this.#onRequest)
     this.#http.on('upgrade', this.#onUpgrade)
     this.#webSockets = new WebSocketServer({
+      autoPong: false,
       clientTracking: false,
       // @ts-expect-error the option is younger than its types
       closeTimeout: CLOSE_TIMEOUT_MS,
@@ -47,11 +51,24 @@ export class WebSocketAcceptor implements ClientAcceptor {
     this.#http.emit('connection', socket)
   }
 
+  refuse(socket: Socket, refusal: Refusal): void {
+    refuseUnread(socket, refusal)
+  }
+
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request
     if (this.#eventStreams?.has(socket)) socket.destroy()
     else if (this.#eventStreams === undefined || !isForEvents(request)) refusePlainRequest(response)
-    else this.#eventStreams.open(request, response, this.#reception.admit(socket))
+    else void this.#openEvents(this.#eventStreams, request, response)
+  }
+
+  async #openEvents(streams: EventStreams, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request
+    const verdict = await this.#reception.examine(socket, request)
+    if (verdict === undefined)
+      socket.destroy() // it has gone, or is a stream by now
+    else if ('refusal' in verdict) refuseRequest(socket, verdict.refusal, verdict.why)
+    else streams.open(request, response, this.#reception.admit(socket, verdict.peer), verdict.claims)
   }
 
   readonly #onUpgrade = (request: IncomingMessage, duplex: Duplex, head: Buffer): void => {
@@ -60,13 +77,27 @@ export class WebSocketAcceptor implements ClientAcceptor {
       socket.destroy()
       return
     }
+    void this.#examine(request, socket, head)
+  }
+
+  async #examine(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const verdict = await this.#reception.examine(socket, request)
+    if (verdict === undefined) return
+    if ('refusal' in verdict) refuseRequest(socket, verdict.refusal, verdict.why)
+    else this.#shakeHands(request, socket, head, verdict)
+  }
+
+  #shakeHands(request: IncomingMessage, socket: Socket, head: Buffer, { claims, peer }: Admitted): void {
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const origin = this.#reception.admit(socket)
+      const origin = this.#reception.admit(socket, peer)
       const transport = new WebSocketTransport(webSocket, socket)
-      const handler = this.#onClient(transport, origin, readHandshake(request, origin))
+      const handler = this.#onClient(transport, origin, readHandshake(request, origin, claims))
       webSocket.on('message', (data, isBinary) => handler.onMessage(data as Buffer, isBinary))
-      webSocket.on('ping', () => handler.onAlive())
-      webSocket.on('pong', () => handler.onAlive())
+      webSocket.on('ping', (data) => {
+        // Pongs go past all that bounds what waits for a client; one that does not read needs none.
+        if (handler.onAlive()) webSocket.pong(data)
+      })
+      webSocket.on('pong', () => handler.onAnswer())
       webSocket.on('error', (error) => handler.onProtocolError(error))
       webSocket.on('close', () => handler.onClose())
     })

@@ -28,6 +28,11 @@ export class WebSocketTransport extends ClientTransport {
     return undefined
   }
 
+  override ask(): boolean {
+    this.#webSocket.ping()
+    return true
+  }
+
   pause(): void {
     this.#webSocket.pause()
   }

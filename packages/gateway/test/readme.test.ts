@@ -24,10 +24,9 @@ test('the table of close codes has the codes of the source, and no others', () =
 test('the table of options has every option with its default', () => {
   const defaults = new Map(tableUnder('Options').map(([name, value]) => [name!.replaceAll('`', ''), value]))
   for (const [name, value] of Object.entries(GATEWAY_DEFAULTS)) {
-    expect(defaults.get(name), name).toBe(
-      name === 'log' ? 'none' : `\`${typeof value === 'string' ? `'${value}'` : value}\``,
-    )
+    const text = JSON.stringify(value).replaceAll('"', "'").replaceAll(',', ', ')
+    expect(defaults.get(name), name).toBe(name === 'log' ? 'none' : `\`${text}\``)
   }
-  const withoutDefault = ['lanHost', 'registerAddresses', 'ssl', 'tls']
+  const withoutDefault = ['jwt', 'lanHost', 'registerAddresses', 'ssl', 'tls']
   expect([...defaults.keys()].sort()).toEqual([...Object.keys(GATEWAY_DEFAULTS), ...withoutDefault].sort())
 })

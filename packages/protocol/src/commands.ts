@@ -38,7 +38,7 @@ export const CommandToWorker = {
   CLIENT_CONTEXT: 103,
   /** The session of a client that this worker serves was changed. ext = session value; flag OWN_CHANGE if this confirms its own change. */
   SESSION_CHANGED: 104,
-  /** The WebSocket handshake. body = value {get, server, cookie}, named as PHP names them. */
+  /** The WebSocket handshake. body = value {get, server, cookie, claims?}, named as PHP names them; claims: what its token says. */
   ON_WEBSOCKET_CONNECT: 205,
 } as const
 
@@ -151,7 +151,7 @@ export const CLOSE_REASONS = [
   'gateway_lost',
   /** Its gateway was stopped. */
   'gateway_stopped',
-  /** It said nothing for as long as the heartbeat allows. */
+  /** It said nothing for as long as the heartbeat or the idle time-out allows. */
   'heartbeat',
   /** The application has closed it. */
   'kicked',
@@ -159,11 +159,15 @@ export const CLOSE_REASONS = [
   'no_worker',
   /** It broke the rules of its protocol, or sent a message longer than is taken. */
   'protocol_error',
+  /** It sent more than its rate allows. */
+  'rate_limited',
   /** onWebSocketConnect threw. */
   'refused',
   /** It read too slowly. */
   'slow',
+  /** Its token has expired. */
+  'token_expired',
 ] as const
 
-/** Why a client is gone: `client`, `gateway_lost`, `gateway_stopped`, `heartbeat`, `kicked`, `no_worker`, `protocol_error`, `refused` or `slow`. */
+/** Why a client is gone: `client`, `gateway_lost`, `gateway_stopped`, `heartbeat`, `kicked`, `no_worker`, `protocol_error`, `rate_limited`, `refused`, `slow` or `token_expired`. */
 export type CloseReason = (typeof CLOSE_REASONS)[number]

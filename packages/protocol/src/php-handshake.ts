@@ -6,6 +6,8 @@ const MAX_BRACKETS = 64
 
 /** What a gateway tells of a handshake, as far as PHP is told of it. Node reads requests as latin1: a character is a byte. */
 export interface ReceivedHandshake {
+  /** What the client's token says; PHP finds it as JSON in server, where no header can put it. */
+  readonly claims?: object
   readonly server: Readonly<Record<string, string | number>>
 }
 
@@ -13,11 +15,12 @@ export interface ReceivedHandshake {
  * The body of ON_WEBSOCKET_CONNECT as PHP's gateway makes it: `get` is what parse_str reads in the query string, `server` has null for
  * what the client did not say, `cookie` is not decoded. Strings are the bytes that came.
  */
-export function toPhpHandshake({ server }: ReceivedHandshake): Record<string, Map<PhpKey, unknown>> {
+export function toPhpHandshake({ claims, server }: ReceivedHandshake): Record<string, Map<PhpKey, unknown>> {
   const told = new PhpArrayBuilder()
   for (const [name, value] of Object.entries(server)) told.set(name, value)
   if (server.HTTP_HOST === undefined) told.set('SERVER_NAME', null)
   if (server.HTTP_CONTENT_TYPE === undefined) told.set('CONTENT_TYPE', null)
+  if (claims !== undefined) told.set('JWT_CLAIMS', Buffer.from(JSON.stringify(claims)).toString('latin1'))
   return {
     get: parseQuery(String(server.QUERY_STRING ?? '')).build(),
     server: told.build(),

@@ -58,12 +58,24 @@ export interface ProcessStats {
   connections?: number
   /** Messages that a slow client never got, where what does not fit is dropped. */
   droppedMessages?: number
-  /** Clients that are not read at the moment, because their worker takes no more. */
+  /** Messages of clients that sent more than they may, where what is too much is dropped. */
+  droppedRequests?: number
+  /** Clients that were closed because their token has expired. */
+  expiredClients?: number
+  /** Clients that were taken for gone, because nothing was heard of them. */
+  idleClients?: number
+  /** Clients that sent more than they may, each counted once. */
+  limitedClients?: number
+  /** Clients that are not read at the moment, because their worker takes no more or they have sent too much. */
   pausedClients?: number
   /** Events that were set aside, because worker after worker died with them. */
   poisonEvents?: number
   /** Events that were told to another worker, because the first one died. */
   redeliveredEvents?: number
+  /** Connections that were not let in, by the reason. */
+  refused?: Readonly<Record<string, number>>
+  /** Connections that were not let in. */
+  refusedConnections?: number
   /** Messages that came in since its start: from clients to a gateway, events to a worker. */
   requests?: number
   /** Messages that went out since its start: to clients from a gateway, commands from a worker. */

@@ -1,3 +1,4 @@
+import { Rate, type RateCosts, rateCosts } from '../rate.ts'
 import { type AddressSet, networkOf } from './address-set.ts'
 
 /** Why a connection is not let in. */
@@ -33,13 +34,11 @@ export interface AdmissionOptions {
 
 /** What is known of the connections of one network. */
 interface Network {
-  /** Until when its connections of late have used up the rate, as `performance.now()` tells it; see ClientRate. */
-  busyUntil: number
   open: number
+  rate: Rate
 }
 
-/** How much of the rate may be used at once, in milliseconds of it. */
-const BURST_MS = 1_000
+/** How often addresses are looked through for those that may be forgotten, in milliseconds, while connections come. */
 const SWEEP_MS = 1_000
 
 /**
@@ -49,7 +48,7 @@ const SWEEP_MS = 1_000
  * up, is forgotten, so that what is known of addresses is bounded by the connections of a few seconds.
  */
 export class Admission {
-  readonly #costMs: number
+  readonly #costs: RateCosts
   readonly #networks = new Map<string, Network>()
   readonly #options: AdmissionOptions
   #open = 0
@@ -57,7 +56,7 @@ export class Admission {
 
   constructor(options: AdmissionOptions) {
     this.#options = options
-    this.#costMs = options.connectionRate > 0 ? BURST_MS / options.connectionRate : 0
+    this.#costs = rateCosts(options.connectionRate, 0)
   }
 
   /** Takes one of all places, or says why not. */
@@ -78,17 +77,17 @@ export class Admission {
     if (exempt.has(address)) return undefined
     this.#sweep(now)
     const name = networkOf(address)
-    const network = this.#networks.get(name) ?? { busyUntil: Number.NEGATIVE_INFINITY, open: 0 }
-    const busyUntil = Math.max(network.busyUntil, now - BURST_MS) + this.#costMs
-    if (busyUntil > now) return 'connectionRate'
+    const network = this.#networks.get(name) ?? { open: 0, rate: new Rate(this.#costs) }
+    if (network.rate.isOver(now)) return 'connectionRate'
     if (maxConnectionsPerAddress > 0 && network.open >= maxConnectionsPerAddress) return 'connectionsPerAddress'
-    network.busyUntil = busyUntil
+    network.rate.charge(now, 0)
     network.open += 1
     this.#networks.set(name, network)
     return undefined
   }
 
   leaveFrom(address: string): void {
+    if (this.#options.exempt.has(address)) return
     const network = this.#networks.get(networkOf(address))
     if (network !== undefined) network.open -= 1
   }
@@ -101,8 +100,8 @@ export class Admission {
   #sweep(now: number): void {
     if (now < this.#sweptAt + SWEEP_MS) return
     this.#sweptAt = now
-    for (const [name, { busyUntil, open }] of this.#networks) {
-      if (open === 0 && busyUntil <= now - BURST_MS) this.#networks.delete(name)
+    for (const [name, { open, rate }] of this.#networks) {
+      if (open === 0 && rate.isWhole(now)) this.#networks.delete(name)
     }
   }
 }

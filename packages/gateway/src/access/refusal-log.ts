@@ -1,25 +1,23 @@
 import type { Log } from '@gatewayworker/protocol'
+import { LogThrottle } from '../log-throttle.ts'
 import { REFUSALS, type Refusal } from './admission.ts'
 
 /** What whoever runs the gateway may do about it. */
 const ADVICE: Record<Refusal, string> = {
-  connectionRate: 'one address makes connections too often; if it is a proxy, say --trusted-proxies',
+  connectionRate: 'one address makes connections too often; if it is a proxy, say --trusted-proxy',
   connections: 'there are as many connections as --max-connections allows',
-  connectionsPerAddress: 'one address has too many connections; if it is a proxy, say --trusted-proxies',
+  connectionsPerAddress: 'one address has too many connections; if it is a proxy, say --trusted-proxy',
   handshakeTimeout: 'a connection did not become a client within --handshake-timeout',
   origin: 'a page whose origin --allow-origin does not name wants to connect',
   proxyHeader: 'a trusted proxy sends no PROXY header, which --proxy-protocol asks for',
   token: 'a client has no valid token',
 }
 
-/** A refusal of one kind is logged this often at most, in milliseconds. */
-const PAUSE_MS = 10_000
-
-/** Counts who is not let in, by the reason, and logs the first of each reason, and then how many there were every ten seconds. */
+/** Counts who is not let in, by the reason, and logs it: the first of each reason, and then every ten seconds how many there were. */
 export class RefusalLog {
-  readonly counts = Object.fromEntries(REFUSALS.map((reason) => [reason, 0])) as Record<Refusal, number>
+  readonly counts = forEachRefusal(() => 0)
   readonly #log: Log
-  readonly #logged: Partial<Record<Refusal, { at: number; count: number }>> = {}
+  readonly #throttles = forEachRefusal(() => new LogThrottle())
 
   constructor(log: Log) {
     this.#log = log
@@ -28,10 +26,11 @@ export class RefusalLog {
   /** `details` say who it was; nothing secret may be in them. */
   add(reason: Refusal, details: object, now = performance.now()): void {
     this.counts[reason] += 1
-    const last = this.#logged[reason] ?? { at: Number.NEGATIVE_INFINITY, count: 0 }
-    if (now < last.at + PAUSE_MS) return
-    const count = this.counts[reason]
-    this.#log.warn({ reason, ...details, refused: count - last.count }, `refused: ${ADVICE[reason]}`)
-    this.#logged[reason] = { at: now, count }
+    const refused = this.#throttles[reason].add(now)
+    if (refused > 0) this.#log.warn({ reason, ...details, refused }, `refused: ${ADVICE[reason]}`)
   }
+}
+
+function forEachRefusal<T>(make: () => T): Record<Refusal, T> {
+  return Object.fromEntries(REFUSALS.map((reason) => [reason, make()])) as Record<Refusal, T>
 }

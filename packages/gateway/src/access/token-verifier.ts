@@ -76,7 +76,7 @@ function readKeys({ publicKeys, secret }: TokenOptions): Keys {
 function readSecret(secret: string): Keys {
   const key = Buffer.from(secret)
   if (key.length >= MIN_SECRET_BYTES) return { algorithms: ['HS256'], key }
-  throw new TypeError(`a secret of ${key.length} bytes can be guessed: HS256 wants at least ${MIN_SECRET_BYTES}`)
+  throw new TypeError(`a token secret of ${key.length} bytes can be guessed: HS256 wants at least ${MIN_SECRET_BYTES}`)
 }
 
 function readPem(pem: string): Keys {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { onTestFinished } from 'vitest'
 import WebSocket from 'ws'
 import type { GatewayServer } from '../../src/index.ts'
@@ -38,4 +39,17 @@ export async function connectClient(
   onTestFinished(() => client.socket.terminate())
   await once(client.socket, 'open')
   return client
+}
+
+/** What a client is told that is not let in. */
+export async function refusalOf(
+  gateway: GatewayServer,
+  path = '/',
+  options?: WebSocket.ClientOptions,
+): Promise<{ headers: IncomingHttpHeaders; status: number | undefined; text: string }> {
+  const { port } = gateway.address
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, options)
+  const [, response] = (await once(socket, 'unexpected-response')) as [ClientRequest, IncomingMessage]
+  const { headers, statusCode } = response
+  return { headers, status: statusCode, text: (await response.toArray()).join('') }
 }

@@ -9,12 +9,16 @@ export interface ProcessStatus {
   /** Of one core, over the time since the figures before; up to 10 s, at least half a second. */
   cpuPercent: number | null
   droppedMessages: number | null
+  droppedRequests: number | null
   /** How late its event loop was, over the last half minute. */
   eventLoopLagP99Ms: number | null
+  expiredClients: number | null
   /** Whether its connections are clients, and its requests and sends are what those sent and got. */
   hasClients: boolean
+  idleClients: number | null
   /** Null for the master. */
   index: number | null
+  limitedClients: number | null
   listen: string | null
   memoryBytes: number | null
   name: string
@@ -25,6 +29,9 @@ export interface ProcessStatus {
   poisonEvents: number | null
   /** Told to another worker, because the first one died. */
   redeliveredEvents: number | null
+  /** Connections that were not let in, by the reason, and all of them. */
+  refused: Readonly<Record<string, number>> | null
+  refusedConnections: number | null
   requests: number | null
   /** Over the same time as `cpuPercent`. */
   requestsPerSecond: number | null
@@ -47,6 +54,7 @@ export type StatusTotal = Pick<
   | 'cpuPercent'
   | 'memoryBytes'
   | 'pausedClients'
+  | 'refusedConnections'
   | 'requests'
   | 'requestsPerSecond'
   | 'restarts'

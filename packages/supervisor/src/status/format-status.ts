@@ -24,6 +24,7 @@ const columns: Column<Row>[] = [
   figure('BUFFER', 'bufferedBytes', formatBytes),
   figure('PAUSED', 'pausedClients', formatCount),
   figure('SLOW', 'slowClients', formatCount),
+  figure('REFUSED', 'refusedConnections', formatCount),
   figure('RESTARTS', 'restarts', formatCount),
 ]
 

@@ -93,6 +93,7 @@ function addUp(processes: readonly ProcessStatus[]): StatusTotal {
     cpuPercent: Math.round(sum(processes, 'cpuPercent') * 10) / 10,
     memoryBytes: sum(processes, 'memoryBytes'),
     pausedClients: sum(processes, 'pausedClients'),
+    refusedConnections: sum(processes, 'refusedConnections'),
     requests: sum(traffic, 'requests'),
     requestsPerSecond: sum(traffic, 'requestsPerSecond'),
     restarts: sum(processes, 'restarts'),

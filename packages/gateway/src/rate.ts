@@ -1,13 +1,13 @@
-/** What one message, and one byte of it, cost a client: milliseconds of its time. */
+/** What one message, and one byte of it, cost: milliseconds of somebody's time. */
 export interface RateCosts {
   byteMs: number
   messageMs: number
 }
 
-/** How much of its time a client may use up at once, in milliseconds. */
+/** How much of it may be used up at once, in milliseconds. */
 const BURST_MS = 1_000
 
-/** The costs that let a client send so many messages and bytes a second; 0 for any number. */
+/** The costs that let somebody send so many messages and bytes a second; 0 for any number. */
 export function rateCosts(messagesPerSecond: number, bytesPerSecond: number): RateCosts {
   return {
     byteMs: bytesPerSecond > 0 ? 1_000 / bytesPerSecond : 0,
@@ -16,7 +16,7 @@ export function rateCosts(messagesPerSecond: number, bytesPerSecond: number): Ra
 }
 
 /**
- * How much a client has sent of late: two token buckets, for messages and bytes, each kept as the time until which it is used up. A bucket
+ * How much somebody has sent of late: two token buckets, for messages and bytes, each kept as the time until which it is used up. A bucket
  * holds what a second allows; a message that finds something in it is paid though there is less than it costs, so that a long one passes.
  *
  * ```
@@ -24,7 +24,9 @@ export function rateCosts(messagesPerSecond: number, bytesPerSecond: number): Ra
  *   full       half used      │ empty: over until then
  * ```
  */
-export class ClientRate {
+export class Rate {
+  /** Whether it was over at any time. */
+  wasOver = false
   readonly #costs: RateCosts
   #bytesUntil = Number.NEGATIVE_INFINITY
   #messagesUntil = Number.NEGATIVE_INFINITY
@@ -36,6 +38,11 @@ export class ClientRate {
   /** Whether all is used up. `now` may be as coarse as a tenth of a second. */
   isOver(now: number): boolean {
     return this.#messagesUntil > now || this.#bytesUntil > now
+  }
+
+  /** Whether nothing is used up. */
+  isWhole(now: number): boolean {
+    return this.#messagesUntil <= now - BURST_MS && this.#bytesUntil <= now - BURST_MS
   }
 
   /** Pays for a message. */
