@@ -67,7 +67,7 @@ describe('a cluster of a config file', () => {
     ])
     expect(processes.slice(3)).toMatchObject([
       { connections: 1, droppedMessages: 0, poisonEvents: 0, redeliveredEvents: 0, requests: 1, sends: 1 },
-      { connections: 1, requests: 2, sends: 2 },
+      { connections: 1, refused: { connections: 0 }, refusedConnections: 0, requests: 2, sends: 2 },
     ])
     expect(total).toMatchObject({ connections: 2, requests: 3, sends: 3 })
 

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { connect as connectTls } from 'node:tls'
 import { Command, msgpack } from '@gatewayworker/protocol'
 import { describe, expect, test } from 'vitest'
 import type { GatewayServer, GatewayServerOptions } from '../src/index.ts'
+import { makeCertificate } from './support/certificate.ts'
 import { connectSocket, linkWorker, type RawPeer } from './support/raw-peer.ts'
 import { startGateway } from './support/start-gateway.ts'
 import { connectClient, refusalOf } from './support/test-client.ts'
@@ -15,17 +17,20 @@ async function startAll(options: Partial<GatewayServerOptions>): Promise<{ gatew
   return { gateway, worker: await linkWorker(gateway) }
 }
 
-/** Where a worker is told that the next client is, by its context and by its handshake. */
-async function nextOrigin(worker: RawPeer) {
-  const { remoteAddress, remotePort } = msgpack.decode((await worker.next(Command.CLIENT_CONTEXT)).body) as Record<
-    string,
-    unknown
-  >
-  const { server } = msgpack.decode((await worker.next(Command.ON_WEBSOCKET_CONNECT)).body) as {
-    server: Record<string, unknown>
-  }
-  expect(server).toMatchObject({ REMOTE_ADDR: remoteAddress, REMOTE_PORT: remotePort })
+/** Where a worker is told that the next client is. */
+async function nextAddress(worker: RawPeer): Promise<string> {
+  const { body } = await worker.next(Command.CLIENT_CONTEXT)
+  const { remoteAddress, remotePort } = msgpack.decode(body) as Record<string, unknown>
   return `${remoteAddress} ${remotePort}`
+}
+
+/** The same, by its context and by its handshake. */
+async function nextOrigin(worker: RawPeer): Promise<string> {
+  const address = await nextAddress(worker)
+  const { body } = await worker.next(Command.ON_WEBSOCKET_CONNECT)
+  const { server } = msgpack.decode(body) as { server: Record<string, unknown> }
+  expect(`${server.REMOTE_ADDR} ${server.REMOTE_PORT}`).toBe(address)
+  return address
 }
 
 describe('a header of a trusted proxy', () => {
@@ -123,6 +128,23 @@ describe('a PROXY header', () => {
     const { gateway } = await startAll({ ...PROXY_PROTOCOL, exemptAddresses: [], maxConnectionsPerAddress: 1 })
     expect(await say(gateway, V1, request)).toContain('101')
     expect(await say(gateway, V1, request)).toBe('HTTP/1.1 429 Too Many Requests')
+  })
+
+  test('stands before the first byte of other protocols, and before TLS', async () => {
+    const plain = await startAll({ ...PROXY_PROTOCOL, protocol: 'text' })
+    const socket = await connectSocket(plain.gateway.address.port)
+    socket.write(Buffer.concat([V1, Buffer.from('hello\n')]))
+    expect(await nextAddress(plain.worker)).toBe('192.0.2.1 56324')
+    expect(String((await plain.worker.next(Command.ON_MESSAGE)).body)).toBe('hello')
+
+    const secure = await startAll({ ...PROXY_PROTOCOL, protocol: 'text', ssl: makeCertificate() })
+    const under = await connectSocket(secure.gateway.address.port)
+    under.write(V2)
+    const tls = connectTls({ rejectUnauthorized: false, socket: under })
+    await once(tls, 'secureConnect')
+    tls.write('hello\n')
+    expect(await nextAddress(secure.worker)).toBe('192.0.2.1 56324')
+    expect(String((await secure.worker.next(Command.ON_MESSAGE)).body)).toBe('hello')
   })
 
   test('cannot be asked for without saying of whom', async () => {

@@ -6,6 +6,8 @@ import { linkWorker } from './support/raw-peer.ts'
 import { RecordedLog } from './support/recorded-log.ts'
 import { startGateway } from './support/start-gateway.ts'
 import { connectClient } from './support/test-client.ts'
+import { WIRES } from './support/wire.ts'
+import { connectWire } from './support/wire-client.ts'
 
 /** A client that sends 40 messages where 20 a second are allowed, another one beside it, and their worker. */
 async function flood(options: Partial<GatewayServerOptions>) {
@@ -68,6 +70,18 @@ test('bytes count as well, and a message longer than a second of them passes', a
   expect((await worker.next(Command.ON_MESSAGE)).body.length).toBe(50_000)
   client.send('x')
   expect((await client.closed).code).toBe(4002)
+})
+
+test('a client of a stream protocol is not read from its first message over the rate on', async () => {
+  const gateway = await startGateway({ messageRate: 20, protocol: 'text' })
+  const worker = await linkWorker(gateway)
+  const client = await connectWire(gateway, WIRES.text)
+  const startedAt = performance.now()
+  client.send(...Array.from({ length: 32 }, (_, number) => String(number)))
+  for (let number = 0; number < 32; number += 1) {
+    expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe(String(number))
+  }
+  expect(performance.now() - startedAt).toBeGreaterThan(300)
 })
 
 test('pings count as messages', async () => {

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import { Command } from '@gatewayworker/protocol'
 import { expect, test } from 'vitest'
+import { makeCertificate } from './support/certificate.ts'
 import { connectSocket, linkWorker } from './support/raw-peer.ts'
 import { RecordedLog } from './support/recorded-log.ts'
 import { startGateway } from './support/start-gateway.ts'
 import { connectClient, refusalOf } from './support/test-client.ts'
+import { WIRES } from './support/wire.ts'
+import { connectWire } from './support/wire-client.ts'
 
 const NOBODY_EXEMPT = { exemptAddresses: [] }
 
@@ -90,4 +93,27 @@ test('a flood of refused connections leaves none behind', async () => {
   client.close()
   await client.closed
   await connectClient(gateway)
+})
+
+test('where no HTTP is spoken a connection that is not let in is just ended', async () => {
+  for (const ssl of [undefined, makeCertificate()]) {
+    const gateway = await startGateway({ maxConnections: 1, protocol: 'text', ssl })
+    const worker = await linkWorker(gateway)
+    const first = await connectWire(gateway, WIRES.text, ssl !== undefined)
+    const received: Buffer[] = []
+    const second = (await connectSocket(gateway.address.port)).on('data', (chunk) => received.push(chunk))
+    await once(second, 'close')
+    expect(Buffer.concat(received).toString()).toBe('')
+    // Under TLS, too, the place is free when the connection has ended.
+    first.socket.end()
+    await once(first.socket, 'close')
+    const third = await connectWire(gateway, WIRES.text, ssl !== undefined)
+    third.send('let in')
+    expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe('let in')
+    expect(gateway.stats()).toMatchObject({ connections: 1, refusedConnections: 1 })
+  }
+})
+
+test('what needs a handshake cannot be asked for where there is none', async () => {
+  await expect(startGateway({ allowOrigins: ['https://a.example'], protocol: 'text' })).rejects.toThrow(TypeError)
 })

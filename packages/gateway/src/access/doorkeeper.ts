@@ -43,6 +43,7 @@ export interface AccessOptions {
 export interface Visitor {
   /** The address that it counts for. */
   countedFor?: string
+  hasLeft?: boolean
   peer: Peer
 }
 
@@ -107,6 +108,7 @@ export class Doorkeeper {
     readProxyHeader(
       socket,
       (peer) => {
+        if (visitor.hasLeft) return
         visitor.peer = peer ?? visitor.peer
         onDecided(this.#count(visitor))
       },
@@ -140,9 +142,10 @@ export class Doorkeeper {
   }
 
   /** The visitor's connection has ended. */
-  leave({ countedFor }: Visitor): void {
+  leave(visitor: Visitor): void {
+    visitor.hasLeft = true
     this.#admission.leave()
-    if (countedFor !== undefined) this.#admission.leaveFrom(countedFor)
+    if (visitor.countedFor !== undefined) this.#admission.leaveFrom(visitor.countedFor)
   }
 
   /** Counts a visitor for its address. A proxy is not counted: it is told later for whom it speaks. */

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net'
 import { EMPTY } from '@gatewayworker/protocol'
 import type { Peer } from './forwarded.ts'
-import { parseProxyHeader } from './proxy-header.ts'
+import { type ProxyHeader, parseProxyHeader } from './proxy-header.ts'
 
 /**
- * Takes the PROXY header off the front of a connection, and calls `onRead` when that has come: what follows is read by whoever listens to
- * the socket when that returns. Calls `onError` instead if it is none. Of a connection that ends, or says too little, nothing is heard:
- * that is for whoever keeps time.
+ * Takes the PROXY header off the front of a connection, and calls `onRead` when that has come: the socket is then as if nobody had
+ * touched it, so that TLS can begin on it, too. Calls `onError` instead if it is none. Of a connection that ends, or says too little, nothing is
+ * heard: that is for whoever keeps time.
  */
 export function readProxyHeader(
   socket: Socket,
@@ -14,27 +14,22 @@ export function readProxyHeader(
   onError: (error: unknown) => void,
 ): void {
   let bytes: Buffer = EMPTY
-  const onData = (chunk: Buffer): void => {
-    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
-    const header = parse()
-    if (header === undefined) return
-    stop()
-    if (bytes.length > header.length) socket.unshift(bytes.subarray(header.length))
-    socket.resume() // takes effect when this turn is through
-    onRead(header.peer)
-  }
-  const parse = () => {
+  const onReadable = (): void => {
+    bytes = Buffer.concat([bytes, (socket.read() as Buffer | null) ?? EMPTY])
+    let header: ProxyHeader | undefined
     try {
-      return parseProxyHeader(bytes)
+      header = parseProxyHeader(bytes)
     } catch (error) {
-      stop()
+      socket.off('readable', onReadable)
       onError(error)
-      return undefined
+      return
     }
+    if (header === undefined) return
+    const { length, peer } = header
+    socket.off('readable', onReadable)
+    if (bytes.length > length) socket.unshift(bytes.subarray(length))
+    // That nobody waits for `readable` any more is known to the socket a tick later.
+    process.nextTick(() => onRead(peer))
   }
-  const stop = (): void => {
-    socket.off('data', onData)
-    socket.pause()
-  }
-  socket.on('data', onData)
+  socket.on('readable', onReadable)
 }
