@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import { Command, msgpack } from '@gatewayworker/protocol'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { GatewayServer, GatewayServerOptions } from '../src/index.ts'
 import { makeCertificate } from './support/certificate.ts'
 import { connectSocket, linkWorker, type RawPeer } from './support/raw-peer.ts'
@@ -145,6 +145,19 @@ describe('a PROXY header', () => {
     tls.write('hello\n')
     expect(await nextAddress(secure.worker)).toBe('192.0.2.1 56324')
     expect(String((await secure.worker.next(Command.ON_MESSAGE)).body)).toBe('hello')
+  })
+
+  test('leaves it to the protocol when the client is read', async () => {
+    const gateway = await startGateway({ ...PROXY_PROTOCOL, protocol: 'text' })
+    const socket = await connectSocket(gateway.address.port)
+    socket.write(Buffer.concat([V1, Buffer.from('1\n2\n3\n')]))
+    await vi.waitFor(() => expect(gateway.clientCount).toBe(1))
+    for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate)
+    expect(gateway.stats()).toMatchObject({ pausedClients: 1, requests: 0 }) // nobody is there who could handle them
+    const worker = await linkWorker(gateway)
+    for (const message of ['1', '2', '3']) {
+      expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe(message)
+    }
   })
 
   test('cannot be asked for without saying of whom', async () => {
