@@ -111,6 +111,22 @@ describe.each(PROTOCOLS)('$name:', (protocol) => {
     expect(await told(worker, 1)).toEqual(['close kicked'])
   })
 
+  test('so do last words behind more than the system takes at once', async () => {
+    const { backend, client, gateway, id, push } = await startScene(protocol, { sendToClientBufferSizeBytes: 1e9 })
+    client.socket.pause()
+    const message = 'x'.repeat(900)
+    let sentBytes = 0
+    while (gateway.stats().bufferedBytes === 0) {
+      for (let count = 0; count < 1_000; count += 1) push(message)
+      sentBytes += 1_000 * message.length
+      await backend.settled()
+    }
+    await backend.ask(Command.KICK, '', id, 'last words')
+    client.socket.resume()
+    const bytes = await client.bytes(sentBytes + 10)
+    expect(bytes.toString('utf8', sentBytes)).toBe('last words')
+  })
+
   test('one that is destroyed hears nothing more', async () => {
     const { client, backend, id } = await startScene(protocol)
     await backend.ask(Command.DESTROY, '', id)
