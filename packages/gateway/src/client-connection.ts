@@ -94,6 +94,8 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
 
   /** The worker pool's: what has happened to the client, and who serves it. */
   readonly events = new EventQueue()
+  /** The instance of the worker that serves it, or was the last to do so; PHP's have none. */
+  lastWorker: string | undefined
   noWorkerTimer: NodeJS.Timeout | undefined
   worker: WorkerPeer | undefined
 

@@ -288,7 +288,7 @@ export class GatewayServer {
     for (const client of [...this.#hub.members()]) {
       client.close(CloseCode.GATEWAY_STOPS, 'gateway is cut off', 'gateway_lost')
     }
-    this.#workers.forgetUnserved()
+    this.#workers.orphanUnserved()
     this.#instance = createInstanceId()
     this.#listener.instance = this.#instance
   }

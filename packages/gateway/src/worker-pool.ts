@@ -12,6 +12,7 @@ import {
 import { type ClientConnection, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
 import { ClientEvent, type EventBody } from './event-queue.ts'
+import { Orphans } from './orphans.ts'
 import { leastConnections, type Router } from './router.ts'
 import { WorkerPeer } from './worker-peer.ts'
 
@@ -54,6 +55,7 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions
   /** Clients without a worker, in the order in which they came to be so. */
   readonly #unserved = new Set<ClientConnection>()
+  readonly #orphans = new Orphans((client) => this.#serve(client))
   #onSettled: (() => void) | undefined
   #wasCutOff = false
   #workers: readonly WorkerPeer[] = []
@@ -92,7 +94,11 @@ export class WorkerPool {
     this.#workers = [...this.#workers, worker]
     this.#wasCutOff = false
     this.#options.log.info({ worker: worker.key, workers: this.size }, 'worker linked')
-    for (const client of [...this.#unserved]) this.#serve(client)
+    for (const client of this.#orphans.claim(worker)) {
+      client.events.clear()
+      this.#release(client)
+    }
+    for (const client of [...this.#unserved]) if (!this.#orphans.has(client)) this.#serve(client)
     this.checkRoom(worker) // nobody was there to hear it when the link got full
     return worker
   }
@@ -120,11 +126,11 @@ export class WorkerPool {
     this.#tellWaiting(client)
   }
 
-  /** The last event of a client. One that no worker ever heard of is forgotten, and so is one of which they hear by themselves: `gateway_lost`. */
+  /** The last event of a client. A client that no worker ever heard of is forgotten. */
   deliverClose(client: ClientConnection, reason: CloseReason): void {
     clearTimeout(client.noWorkerTimer)
     if (client.worker !== undefined) client.worker.clientCount -= 1
-    if (client.events.wasEverTold && reason !== 'gateway_lost') {
+    if (client.events.wasEverTold) {
       this.deliver(client, Command.ON_CLOSE, 0, { reason })
       return
     }
@@ -132,12 +138,9 @@ export class WorkerPool {
     this.#release(client)
   }
 
-  /** No worker is to hear any more of clients that have none, also not that they left. */
-  forgetUnserved(): void {
-    for (const client of [...this.#unserved]) {
-      client.events.clear()
-      this.#release(client)
-    }
+  /** All clients have been closed while there was no worker: those who had them know it, or are dead. */
+  orphanUnserved(): void {
+    this.#orphans.add(this.#unserved)
   }
 
   /** A worker says which events it has handled: pairs of connection id and number. Throws BAD_PARAMETERS. */
@@ -316,6 +319,7 @@ export class WorkerPool {
     this.#unserved.delete(client)
     const worker = this.#choose(available, client)
     client.worker = worker
+    client.lastWorker = worker.instance
     worker.clients.set(client.connectionId, client)
     if (!client.hasLeft) worker.clientCount += 1
     worker.link.dialect.tellClient(worker.link, client, client.events.handledCount)
