@@ -13,12 +13,13 @@ const HOUSE = {
   'packages/gateway-client': { ours: ['protocol', 'register'], libraries: [] },
   'packages/businessworker': { ours: ['protocol', 'gateway-client'], libraries: [] },
   'packages/supervisor': { ours: [], libraries: ['pidusage', 'pino', 'pino-pretty', 'string-width', 'tsx', 'yargs'] },
-  'apps/register': { ours: ['register', 'supervisor'], libraries: [] },
-  'apps/gateway': { ours: ['gateway', 'supervisor'], libraries: [] },
-  'apps/businessworker': { ours: ['businessworker', 'supervisor'], libraries: [] },
+  'packages/doctor': { ours: ['protocol', 'register', 'supervisor'], libraries: [] },
+  'apps/register': { ours: ['doctor', 'register', 'supervisor'], libraries: [] },
+  'apps/gateway': { ours: ['doctor', 'gateway', 'supervisor'], libraries: [] },
+  'apps/businessworker': { ours: ['businessworker', 'doctor', 'supervisor'], libraries: [] },
   // the whole: all apps as one cluster, and the chat as a demo
   'apps/gatewayworker': {
-    ours: ['app-businessworker', 'app-chat', 'app-gateway', 'app-register', 'supervisor'],
+    ours: ['app-businessworker', 'app-chat', 'app-gateway', 'app-register', 'doctor', 'supervisor'],
     libraries: [],
   },
   // users: they import what a user would

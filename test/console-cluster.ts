@@ -35,9 +35,14 @@ export class ConsoleCluster {
   }
 
   /** Runs a command to its end, in the folder; of the environment's GW_ variables it gets none. */
-  async run(...args: string[]): Promise<Outcome> {
+  run(...args: string[]): Promise<Outcome> {
+    return this.runAfter('true', ...args)
+  }
+
+  /** As `run`, after a line of shell, such as `ulimit -n 512`. */
+  async runAfter(line: string, ...args: string[]): Promise<Outcome> {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GW_')))
-    const child = spawn(process.execPath, [program, ...args], {
+    const child = spawn('sh', ['-c', `${line}; exec "$0" "$@"`, process.execPath, program, ...args], {
       cwd: this.folder.path('.'),
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -15,6 +15,7 @@ import {
   runIfMain,
   startWatchdog,
 } from '@gatewayworker/supervisor'
+import { examineOptions, examineRunning } from './examine-worker.ts'
 
 const { bytes, file, flag, integer, list, positiveSeconds, registerAddress, seconds, text } = optionTypes
 
@@ -77,6 +78,7 @@ const app = defineApp({
   name: 'BusinessWorker',
   options,
   reloadable: true,
+  examine: (options, context) => examineOptions(options, context, provided),
   async start(options, { index, loadModule, log, name, restartOnChange }) {
     if (options.watch) restartOnChange()
     const events = (await loadModule(options.events, provided)) as Events
@@ -103,6 +105,7 @@ const app = defineApp({
     await worker.start()
     return {
       details: { events: options.events },
+      examine: () => examineRunning(worker, events, options),
       problems: () => worker.problems(),
       stats: () => worker.stats(),
       stop: (timeoutMs) => worker.stop(timeoutMs * HANDLERS_SHARE),

@@ -6,7 +6,7 @@ import { CLIENT_SCHEMES, type ClientScheme } from './client-schemes.ts'
 export async function loadProtocol(
   scheme: ClientScheme,
   file: string | undefined,
-  { loadModule }: AppContext,
+  { loadModule }: Pick<AppContext, 'loadModule'>,
 ): Promise<NonNullable<GatewayServerOptions['protocol']>> {
   const { protocol } = CLIENT_SCHEMES[scheme]
   if (file === undefined) return protocol

@@ -1,3 +1,4 @@
+import { examineCluster } from '@gatewayworker/doctor'
 import { GatewayServer, type GatewayServerOptions } from '@gatewayworker/gateway'
 import {
   type AppContext,
@@ -8,6 +9,7 @@ import {
   runIfMain,
   UsageError,
 } from '@gatewayworker/supervisor'
+import { examineOptions } from './examine-options.ts'
 import { gatewayOptions } from './gateway-options.ts'
 import { findLanIp } from './lan-ip.ts'
 import { loadProtocol } from './load-protocol.ts'
@@ -25,11 +27,18 @@ const app = defineApp({
   module: import.meta.url,
   name: 'Gateway',
   options: gatewayOptions,
-  ports: ({ listen, 'start-port': startPort }, index) => [
-    { hostOption: '--listen', port: listen.port, portOption: '--listen' },
-    { hostOption: '--lan-ip or --lan-listen', port: lanPort(startPort, index), portOption: '--start-port' },
+  ports: ({ 'lan-ip': lanIp, 'lan-listen': lanListen, listen, 'start-port': startPort }, index) => [
+    { host: listen.host, hostOption: '--listen', port: listen.port, portOption: '--listen' },
+    {
+      // Which address of this host it is going to be is not known yet.
+      host: lanListen ?? lanIp ?? '0.0.0.0',
+      hostOption: '--lan-ip or --lan-listen',
+      port: lanPort(startPort, index),
+      portOption: '--start-port',
+    },
   ],
   sharedListen: ({ listen }) => formatAddress(listen),
+  examine: examineOptions,
   async start(options, context) {
     const { scheme } = options.listen
     const sslFiles = sslFilesFor(scheme, options['ssl-cert'], options['ssl-key'], options['ssl-passphrase'])
@@ -85,6 +94,13 @@ const app = defineApp({
         return { rows: rows.map((row) => ({ ...row, gateway: server.lanAddress })), total }
       },
       details: { lan: server.lanAddress },
+      examine: () =>
+        examineCluster({
+          credentials: readCredentials(options),
+          isComplete: true,
+          own: { instance: server.instance, lanAddress: server.lanAddress },
+          registers: options['register-address'],
+        }),
       listen: `${scheme}://${formatAddress(server.address)}`,
       problems: () => server.problems(),
       stats: () => server.stats(),

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { type ClusterDefinition, runCli } from '@gatewayworker/supervisor'
+import { type ClusterDefinition, type FurtherLooks, runCli } from '@gatewayworker/supervisor'
 import { defineConfigCluster } from './config-cluster.ts'
 import { demoCluster } from './demo-cluster.ts'
+import { furtherLooks } from './further-looks.ts'
 
 await runCli({
   command: 'gatewayworker',
@@ -10,5 +11,6 @@ await runCli({
     (configFile === undefined ? demoCluster : defineConfigCluster(configFile)) as ClusterDefinition,
   describe:
     'Runs the cluster of gatewayworker.config.ts, .js or .json in the working directory, or of --config FILE; without one, the demo.',
+  doctor: furtherLooks as FurtherLooks,
   npmScript: 'start',
 })

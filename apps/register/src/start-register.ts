@@ -1,3 +1,4 @@
+import { examineBinding } from '@gatewayworker/doctor'
 import { RegisterServer } from '@gatewayworker/register'
 import {
   credentialOptions,
@@ -28,7 +29,11 @@ const app = defineApp({
     },
     ...credentialOptions,
   },
-  ports: ({ listen }) => [{ hostOption: '--listen', port: listen.port, portOption: '--listen' }],
+  ports: ({ listen }) => [{ host: listen.host, hostOption: '--listen', port: listen.port, portOption: '--listen' }],
+  async examine(options) {
+    const findings = await examineBinding(options.listen.host, options['secret-key'])
+    return { checks: ['--listen and --secret-key'], findings }
+  },
   async start(options, { log }) {
     const linkTimeoutMs = options['link-timeout'] * 1000
     const server = new RegisterServer({ ...options.listen, ...readCredentials(options), linkTimeoutMs, log })

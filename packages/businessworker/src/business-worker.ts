@@ -85,7 +85,10 @@ export class BusinessWorker {
       log,
       lostAfterMs: gatewayLostTimeoutMs,
     })
-    for (const name of findStrangers(this.#events)) log.warn({ name }, `Events has ${name}, which is no event`)
+    for (const { meant, name } of findStrangers(this.#events)) {
+      const hint = meant === undefined ? '' : `; did you mean ${meant}?`
+      log.warn({ name }, `Events has ${name}, which is no event${hint}`)
+    }
   }
 
   /**

@@ -34,28 +34,74 @@ const EVENT_NAMES = [
   'onWorkerStop',
 ] as const satisfies readonly (keyof Events)[]
 
+/** What is no stranger. */
+const KNOWN_NAMES: readonly string[] = [...EVENT_NAMES, 'processTimeoutHandler']
+
 /**
  * Finds the handlers in a loaded module: its named exports, its default object, or its default class with static methods.
  * Throws a TypeError if there is none, since that is a mistake and not a wish.
  */
 export function findEvents(module: object): Events {
   const candidates = [module, defaultOf(module), defaultOf(defaultOf(module))]
-  const found = candidates.find((candidate) =>
-    EVENT_NAMES.some((name) => typeof memberOf(candidate, name) === 'function'),
-  )
+  const found = candidates.find((candidate) => handlersOf(candidate).length > 0)
   if (found === undefined) throw new TypeError(`the Events module has none of ${EVENT_NAMES.join(', ')}`)
   return found as Events
 }
 
-/** Exported functions that look like handlers and are none, such as a misspelt onMesage. */
-export function findStrangers(events: Events): string[] {
+/** What is odd about a loaded Events module. */
+export interface EventsMistakes {
+  /** The handlers that it has. */
+  handlers: string[]
+  /** Exported functions that look like handlers and are none, and which one was probably meant. */
+  strangers: Stranger[]
+}
+
+interface Stranger {
+  meant?: string
+  name: string
+}
+
+/** Which handlers a loaded module has, and what looks like one and is none, such as a misspelt onMesage. */
+export function findMistakes(module: object): EventsMistakes {
+  const candidates = [module, defaultOf(module), defaultOf(defaultOf(module))]
+  const events = candidates.find((candidate) => handlersOf(candidate).length > 0)
+  const suspects = events === undefined ? candidates : [events]
+  return { handlers: handlersOf(events), strangers: suspects.flatMap(findStrangers) }
+}
+
+/** Exported functions that look like handlers and are none; `meant` is a handler that there is none of and whose name is nearly the same. */
+export function findStrangers(events: unknown): Stranger[] {
+  const isHolder = typeof events === 'function' || (typeof events === 'object' && events !== null)
+  if (!isHolder) return []
   const names = [...Object.keys(events), ...Object.getOwnPropertyNames(events)]
-  return [...new Set(names)].filter(
-    (name) =>
-      /^on[A-Z]/.test(name) &&
-      !(EVENT_NAMES as readonly string[]).includes(name) &&
-      typeof memberOf(events, name) === 'function',
-  )
+  const known = handlersOf(events)
+  return [...new Set(names)]
+    .filter((name) => typeof memberOf(events, name) === 'function' && !KNOWN_NAMES.includes(name))
+    .map((name) => ({ meant: EVENT_NAMES.find((event) => !known.includes(event) && isNearly(name, event)), name }))
+    .filter(({ meant, name }) => meant !== undefined || /^on[A-Z]/.test(name))
+}
+
+function handlersOf(events: unknown): string[] {
+  return EVENT_NAMES.filter((name) => typeof memberOf(events, name) === 'function')
+}
+
+/** Whether a name is another but for case, `_` or two letters: onmessage, OnConnect, on_close, onMesage. */
+function isNearly(name: string, event: string): boolean {
+  const plain = (text: string) => text.replaceAll('_', '').toLowerCase()
+  return /^_*on/i.test(name) && distance(plain(name), plain(event)) <= 2
+}
+
+/** How many letters have to be put in, taken out or changed to make one of the other. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, at) => at)
+  for (const [at, letter] of [...one].entries()) {
+    const next = [at + 1]
+    for (const [to, wanted] of [...other].entries()) {
+      next.push(Math.min(next[to]! + 1, row[to + 1]! + 1, row[to]! + (letter === wanted ? 0 : 1)))
+    }
+    row = next
+  }
+  return row.at(-1)!
 }
 
 function memberOf(candidate: unknown, name: string): unknown {

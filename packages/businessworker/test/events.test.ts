@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { findEvents, findStrangers } from '../src/events.ts'
+import { findEvents, findMistakes, findStrangers } from '../src/events.ts'
 
 const onMessage = () => {}
 
@@ -50,6 +50,23 @@ test('a handler of an unknown name is a stranger, other exports are not', () => 
     static onMesage() {}
     static onMessage() {}
   }
-  expect(findStrangers(Events)).toEqual(['onMesage'])
-  expect(findStrangers({ onMessage, onlyThis: () => {}, onCount: 5, onOpen: () => {} } as object)).toEqual(['onOpen'])
+  expect(findStrangers(Events)).toEqual([{ meant: undefined, name: 'onMesage' }])
+  expect(findStrangers({ onMessage, onlyThis: () => {}, onCount: 5, onOpen: () => {} } as object)).toEqual([
+    { meant: undefined, name: 'onOpen' },
+  ])
+})
+
+test.each([
+  ['onmessage', 'onMessage'],
+  ['OnConnect', 'onConnect'],
+  ['on_close', 'onClose'],
+  ['onWorkerStrat', 'onWorkerStart'],
+  ['onWebsocketConnect', 'onWebSocketConnect'],
+])('%s was probably meant to be %s', (name, meant) => {
+  const module = { close: () => {}, [name]: () => {}, processTimeoutHandler: () => {} }
+  expect(findMistakes({ default: module })).toEqual({ handlers: [], strangers: [{ meant, name }] })
+})
+
+test('a misspelt name of a handler that there is, is another function', () => {
+  expect(findMistakes({ onMessage, on_message: () => {} })).toEqual({ handlers: ['onMessage'], strangers: [] })
 })

@@ -4,6 +4,7 @@ import {
   type EncodedSession,
   Flag,
   type Frame,
+  type GatewayDescription,
   GatewayWorkerError,
   type Link,
   type Log,
@@ -21,6 +22,7 @@ import type { WorkerPool } from './worker-pool.ts'
 
 /** What commands act on. */
 export interface CommandSurroundings {
+  describe(): GatewayDescription
   readonly hub: Hub<ClientConnection>
   readonly log: Log
   readonly uidWatchers: UidWatchers
@@ -119,6 +121,8 @@ const handlers = {
   [Command.UNGROUP]: ({ hub }, frame) => hub.ungroup(frame.extText),
 
   [Command.IS_ONLINE]: ({ hub }, frame) => (hub.get(frame.connectionId) === undefined ? 0 : 1),
+
+  [Command.DESCRIBE]: ({ describe }) => describe(),
 
   [Command.GET_SESSION_BY_CLIENT_ID]: ({ hub }, frame, { dialect }) =>
     hub.get(frame.connectionId)?.sessionIn(dialect.codec) ?? null,

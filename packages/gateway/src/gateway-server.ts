@@ -6,12 +6,14 @@ import {
   DEFAULT_MAX_FRAME_BYTES,
   encodeClientId,
   Flag,
+  type GatewayDescription,
   gatewayKey,
   type Hello,
   type Link,
   type LinkHandler,
   LinkListener,
   type Log,
+  version,
 } from '@gatewayworker/protocol'
 import { type Announcer, announceGateway } from '@gatewayworker/register'
 import type { Refusal } from './access/admission.ts'
@@ -132,6 +134,7 @@ export class GatewayServer {
     this.#around = {
       bufferSizeBytes: settings.sendToClientBufferSizeBytes,
       counters: this.counters,
+      describe: this.#describe,
       hub: this.#hub,
       log,
       onLeave: this.#onClientLeave,
@@ -186,6 +189,11 @@ export class GatewayServer {
 
   get clientCount(): number {
     return this.#hub.size
+  }
+
+  /** A random name of this process, which whoever links to it is told. */
+  get instance(): string {
+    return this.#instance
   }
 
   /** The announced "IPv4:port". */
@@ -328,6 +336,13 @@ export class GatewayServer {
       this.#log.warn({ peer: link.peer, code: error.code }, `the link of a backend was ended: ${error.message}`)
     },
   }
+
+  readonly #describe = (): GatewayDescription => ({
+    lanAddress: this.#lanAddress,
+    time: Date.now(),
+    version,
+    workers: this.#workers.size,
+  })
 
   readonly #onFrame: LinkHandler['onFrame'] = (frame, link) => carryOut(this.#around, frame, link)
 

@@ -354,6 +354,15 @@ describe('what makes no sense', () => {
   })
 })
 
+test('DESCRIBE tells which gateway it is, its clock, and how many workers it has', async () => {
+  const before = Date.now()
+  const { time, version, ...rest } = Object.fromEntries((await backend.ask(Command.DESCRIBE)) as Map<string, unknown>)
+  expect(rest).toEqual({ lanAddress: gateway.lanAddress, workers: 1 })
+  expect(version).toMatch(/^\d+\.\d+\.\d+/)
+  expect(time).toBeGreaterThanOrEqual(before)
+  expect(time).toBeLessThanOrEqual(Date.now())
+})
+
 test('every command answers if it is asked, even without parameters', async () => {
   for (const command of Object.values(CommandToGateway)) {
     const answer = backend.ask(command, '', 0).catch((error) => error)

@@ -110,6 +110,8 @@ export const CommandToGateway = {
   WATCH_UIDS: 130,
   /** A watcher knows what it was told with this number, and before. body = value number. */
   UID_FILTER_ACK: 133,
+  /** Question, for diagnosis → map {lanAddress, time, version, workers}: `GatewayDescription`. */
+  DESCRIBE: 140,
   /** Question → session bytes; an empty map if none; null if there is no such client. connection. */
   GET_SESSION_BY_CLIENT_ID: 203,
   /** Replace the session. connection; ext = value, a map. */

@@ -10,6 +10,7 @@ export {
   LinkCommand,
 } from './commands.ts'
 export { type Credentials, credentialsOf } from './credentials.ts'
+export type { GatewayDescription } from './describe.ts'
 export { Dialer, type DialerOptions, type GatewayLink } from './dial.ts'
 export type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
 export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError, isErrorCode } from './errors.ts'
@@ -43,3 +44,4 @@ export {
   UidFilter,
   type UidHash,
 } from './uid-filter.ts'
+export { version } from './version.ts'

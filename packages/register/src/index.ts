@@ -1,4 +1,6 @@
+export type { Announcement, RegisterDescription } from './describe-register.ts'
 export { announceGateway, checkRegisterAddress, watchGateways } from './discover.ts'
 export type { Announcer, DiscoveryOptions, Watcher } from './discovery.ts'
 export { withoutCredentials } from './etcd-address.ts'
+export { observeRegister, type RegisterObservation } from './observe-register.ts'
 export { RegisterServer, type RegisterServerOptions } from './register-server.ts'

@@ -14,6 +14,11 @@ export function encodeLine(message: RegisterMessage): string {
   return `${JSON.stringify(message)}\n`
 }
 
+/** The addresses of a list; PHP encodes one with gaps as a map. */
+export function readAddresses({ addresses }: RegisterMessage): string[] {
+  return Object.values(addresses ?? {}).filter((address): address is string => typeof address === 'string')
+}
+
 /** Cuts a register connection's bytes into messages. Pure. Throws an Error with the reason at a line that cannot be one. */
 export class LineParser {
   /** The longest line that is taken, in bytes. */

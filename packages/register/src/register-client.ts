@@ -1,7 +1,7 @@
 import { GatewayWorkerError, type Log, silentLog } from '@gatewayworker/protocol'
 import type { DiscoveryOptions, Watcher } from './discovery.ts'
 import { HeldList } from './held-list.ts'
-import type { RegisterMessage } from './lines.ts'
+import { type RegisterMessage, readAddresses } from './lines.ts'
 import { RegisterConnection } from './register-connection.ts'
 
 /** Keeps one connection to every register up, says the same first line on each, and hears what they say. */
@@ -89,12 +89,9 @@ export class RegisterWatcher extends RegisterClient implements Watcher {
 
   protected override onMessage(register: string, message: RegisterMessage): void {
     if (message.event !== 'broadcast_addresses') return
-    // PHP encodes a list with gaps as a map
-    const values = Object.values(message.addresses ?? {})
-    const addresses = values.filter((address): address is string => typeof address === 'string')
     const list = this.#lists.get(register) ?? new HeldList(this.#onChange)
     this.#lists.set(register, list)
-    list.take(addresses)
+    list.take(readAddresses(message))
   }
 
   protected override onAway(register: string): void {

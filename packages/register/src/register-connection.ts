@@ -21,6 +21,8 @@ export interface RegisterConnectionOptions extends Omit<DiscoveryOptions, 'regis
   greeting: RegisterMessage
   /** The register had said something, and cannot be heard any more. */
   onAway(): void
+  /** The register could not be reached, or has ended the connection. It is tried again. */
+  onFailure?(error: Error): void
   /** The register has said something that is not about the connection itself. */
   onMessage(message: RegisterMessage): void
 }
@@ -112,6 +114,8 @@ export class RegisterConnection {
       }
     }
     const { error } = attempt
+    this.#options.onFailure?.(error)
+    if (this.#isClosed) return // whoever has heard enough closes it
     if (attempt.refusal !== undefined) onRefused?.(attempt.refusal)
     this.problem = `${address}: ${error.message}`
     if (this.#startRetries > 0) {

@@ -8,6 +8,7 @@ const MAX_WAITING_BYTES = 1024 * 1024
 
 /** The other side of a connection to a register, as far as the register knows it. */
 export class RegisterPeer {
+  readonly ip: string
   /** "host:port", for logs. */
   readonly name: string
   /** What it has to prove before its greeting counts. */
@@ -27,6 +28,7 @@ export class RegisterPeer {
 
   constructor(socket: Socket) {
     this.#socket = socket
+    this.ip = socket.remoteAddress ?? ''
     this.name = `${socket.remoteAddress}:${socket.remotePort}`
     this.isLocal = isLoopback(socket.remoteAddress ?? '')
   }

@@ -12,7 +12,9 @@ import {
   prove,
   Strangers,
   silentLog,
+  version,
 } from '@gatewayworker/protocol'
+import type { Announcement, RegisterDescription } from './describe-register.ts'
 import { encodeLine, LineParser, MAX_PEER_LINE_BYTES, type RegisterMessage } from './lines.ts'
 import { probeGateway } from './probe-gateway.ts'
 import { RegisterPeer } from './register-peer.ts'
@@ -192,12 +194,13 @@ export class RegisterServer {
     return false
   }
 
-  #letIn(peer: RegisterPeer, { address, event }: RegisterMessage): void {
+  #letIn(peer: RegisterPeer, { address, describe, event }: RegisterMessage): void {
     this.#strangers.delete(peer)
     if (event === 'gateway_connect') {
       this.#onGatewayConnect(peer, address)
     } else {
       peer.isWatching = true
+      if (describe === true) peer.say({ event: 'register_description', ...this.#describe() })
       peer.tell(this.#list)
     }
   }
@@ -242,6 +245,13 @@ export class RegisterServer {
   readonly #list = (): string => {
     this.#listLine ??= encodeLine({ event: 'broadcast_addresses', addresses: this.#onlineGateways() })
     return this.#listLine
+  }
+
+  #describe(): RegisterDescription {
+    const announcements: Announcement[] = []
+    for (const { gateway, ip } of this.#peers)
+      if (gateway !== undefined) announcements.push({ address: gateway, from: ip })
+    return { announcements, time: Date.now(), version }
   }
 
   #onlineGateways(): string[] {

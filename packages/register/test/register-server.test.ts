@@ -220,3 +220,36 @@ describe('a register', () => {
     await server.stop() // once more does no harm
   })
 })
+
+describe('a worker that wants it described', () => {
+  it('hears of every announcement, and the clock, before the list', async () => {
+    const { port } = await startRegister({ secretKey: SECRET })
+    const watcher = await connectWorker(port, SECRET)
+    for (const _ of ['one', 'twin']) {
+      await watcher.line()
+      await connectGateway(port, '10.0.0.1:2900', SECRET)
+    }
+    await watcher.line()
+    const before = Date.now()
+    const asker = await Peer.connect(port)
+    asker.say({ event: 'worker_connect', describe: true, secret_key: SECRET })
+    const { time, ...rest } = JSON.parse(await asker.line())
+    const announcement = { address: '10.0.0.1:2900', from: '127.0.0.1' }
+    expect(rest).toEqual({
+      announcements: [announcement, announcement],
+      event: 'register_description',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    })
+    expect(time).toBeGreaterThanOrEqual(before)
+    expect(time).toBeLessThanOrEqual(Date.now())
+    expect(await asker.line()).toBe(list('10.0.0.1:2900'))
+  })
+
+  it('hears nothing without the secret', async () => {
+    const { port } = await startRegister({ secretKey: SECRET })
+    const asker = await Peer.connect(port)
+    asker.say({ event: 'worker_connect', describe: true, secret_key: WRONG })
+    await asker.closed
+    expect(asker.lines).toEqual([])
+  })
+})

@@ -8,7 +8,8 @@ import type { LogFile } from './log-file.ts'
 import type { MessageToMaster } from './messages.ts'
 import { type ProcessKind, sendTo } from './process-run.ts'
 
-const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
+/** The program that every child process runs. */
+export const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
 
 /** What the processes of one app's group are. */
 export interface AppGroup {

@@ -1,12 +1,17 @@
 // The program that every child process of an app runs: it asks its master what to be, and ends when the master says so.
 import cluster from 'node:cluster'
 import type { Logger } from 'pino'
+import { parseAddress } from './address.ts'
 import { createLog, logIsForPeople } from './create-log.ts'
 import type { App, AppContext, ConnectionsQuery, RunningApp } from './define-app.ts'
+import { joinExaminations } from './doctor/examination.ts'
+import { examineProcess } from './doctor/examine-process.ts'
+import { startsAmong } from './doctor/listening.ts'
 import { LoopLag } from './loop-lag.ts'
 import {
   type AskMessage,
   describeFailure,
+  type ExamineMessage,
   type MessageToChild,
   type MessageToMaster,
   type StartMessage,
@@ -30,6 +35,9 @@ function onMessage(message: MessageToChild): void {
     case 'start':
       void start(message)
       break
+    case 'examine':
+      void examine(message)
+      break
     case 'ask':
       void answer(message)
       break
@@ -49,6 +57,21 @@ async function start({ index, logLevel, module, name, options }: StartMessage): 
     // On a terminal the master's table says it.
     log[logIsForPeople ? 'debug' : 'info']({ listen: running.listen, ...running.details }, 'ready')
     tellMaster({ type: 'ready', hasClients: running.connections !== undefined, listen: running.listen })
+  } catch (error) {
+    onStartFailed(error)
+  }
+}
+
+/** Without an app that runs: what it loads may do as it likes, and ends with this process. */
+async function examine({ addresses, module, name, options }: ExamineMessage): Promise<void> {
+  try {
+    const { default: app } = (await import(module)) as { default: App }
+    const examination = await app.examine!(options, {
+      loadModule: (file, provide) => new ModuleLoader({ provide }).load(file),
+      name,
+      startsHere: (address) => !address.includes('://') && startsAmong(parseAddress(address), addresses),
+    })
+    tellMaster({ type: 'examined', examination }, () => exitProcess(0))
   } catch (error) {
     onStartFailed(error)
   }
@@ -94,11 +117,18 @@ function find(question: AskMessage['question'], query: AskMessage['query']): unk
   switch (question) {
     case 'connections':
       return running?.connections?.(query as ConnectionsQuery)
+    case 'examine':
+      return examineRunning()
     case 'problems':
       return running?.problems?.() ?? []
     case 'stats':
       return { ...running?.stats?.(), eventLoopLagP99Ms: loopLag?.p99Ms() ?? 0 }
   }
+}
+
+async function examineRunning(): Promise<unknown> {
+  const own = await running?.examine?.()
+  return joinExaminations([examineProcess(), ...(own === undefined ? [] : [own])])
 }
 
 async function stop(timeoutMs: number): Promise<void> {

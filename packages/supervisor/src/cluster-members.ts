@@ -55,7 +55,8 @@ export function createGroups(members: readonly ClusterMember[], surroundings: Su
   })
 }
 
-function groupSettings(member: ClusterMember): GroupSettings {
+/** What a group is called and how many processes it has. */
+export function groupSettings(member: ClusterMember): GroupSettings {
   if ('script' in member) return { count: 1, name: member.name }
   const { app, name, options } = member
   const own = options as { count?: number; name?: string; 'stop-timeout'?: number }
@@ -91,7 +92,7 @@ function recordChildren(kind: ProcessKind, children: Set<number>, runFolder: Run
 }
 
 /** Logs, tables and gateways tell groups by their names. */
-function checkNames(members: readonly ClusterMember[]): void {
+export function checkNames(members: readonly ClusterMember[]): void {
   const names = members.map((member) => groupSettings(member).name)
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw new UsageError(`two groups are called ${twice}: give one of them another name`)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Examination } from './doctor/examination.ts'
 import type { OptionType } from './option-types.ts'
 
 type DefaultValue = boolean | number | string | readonly string[]
@@ -28,6 +29,7 @@ export type OptionValues<Table extends OptionTable> = {
 
 /** A port that a process listens on, and the options that change it: for the one line that says why a start failed. */
 export interface ListenOption {
+  host: string
   hostOption: string
   port: number
   portOption: string
@@ -48,6 +50,12 @@ export interface AppContext {
   name: string
   /** From now on, a change of a file that `loadModule` loaded ends this process and starts a new one in its place. */
   restartOnChange(): void
+}
+
+/** What an app's `examine` is given, in a process of its own that ends after it. */
+export interface ExamineContext extends Pick<AppContext, 'loadModule' | 'name'> {
+  /** Whether a process of the same cluster on this host is going to listen at this `HOST:PORT`; of a URL it is not known. */
+  startsHere(address: string): boolean
 }
 
 /** What a process says of itself for `status`; it leaves out what it has none of. */
@@ -125,6 +133,8 @@ export interface RunningApp {
   connections?(query: ConnectionsQuery): ConnectionsPage | Promise<ConnectionsPage>
   /** More for the "ready" line in the log. */
   details?: object
+  /** What `doctor` asks a process that runs: proves that it can reach whom it needs, and be reached, within 9 s. */
+  examine?(): Promise<Examination>
   /** What it listens on, for the table and the "ready" line. */
   listen?: string
   /** What keeps it from being found and reached by those who need it, in words, within a second; without it, nothing does. */
@@ -140,6 +150,8 @@ export interface App<Table extends OptionTable = OptionTable> {
   /** The npm script that starts it alone, for --help. */
   command: string
   describe: string
+  /** What `doctor` does where it does not run: finds out, within 9 s, what would go wrong at a start; ports are looked at besides. */
+  examine?(options: OptionValues<Table>, context: ExamineContext): Promise<Examination>
   /** `import.meta.url` of the module whose default export this is: the child imports it. */
   module: string
   /** The name of its group, unless the app has an option `name` that says another. */

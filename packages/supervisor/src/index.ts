@@ -1,7 +1,7 @@
 export { type Address, formatAddress, parseAddress } from './address.ts'
 export type { AppMember, ClusterMember, ScriptMember } from './cluster-members.ts'
 export type { Program } from './command-line.ts'
-export type { ClusterDefinition, ClusterProgram } from './commands/cluster-program.ts'
+export type { ClusterDefinition, ClusterProgram, FurtherLooks } from './commands/cluster-program.ts'
 export { runFolderOf } from './control/run-folder.ts'
 export { credentialOptions, explainRefusal, readCredentials } from './credential-options.ts'
 export {
@@ -11,6 +11,7 @@ export {
   type ConnectionsPage,
   type ConnectionsQuery,
   defineApp,
+  type ExamineContext,
   type ListenOption,
   type Option,
   type OptionTable,
@@ -18,6 +19,7 @@ export {
   type ProcessStats,
   type RunningApp,
 } from './define-app.ts'
+export { type Examination, type Finding, joinExaminations, problem, warning } from './doctor/examination.ts'
 export type { OptionType } from './option-types.ts'
 export * as optionTypes from './option-types.ts'
 export { optionsFrom, optionsFromConfig } from './read-options.ts'

@@ -1,4 +1,6 @@
+import type { Address } from './address.ts'
 import type { ConnectionsPage, ConnectionsQuery, ProcessStats } from './define-app.ts'
+import type { Examination } from './doctor/examination.ts'
 
 /** What the master tells a child that has said hello: what to be. */
 export interface StartMessage {
@@ -11,9 +13,17 @@ export interface StartMessage {
   options: Record<string, unknown>
 }
 
+/** What `doctor` tells a child that has said hello: what not to be, but to examine. */
+export interface ExamineMessage extends Pick<StartMessage, 'module' | 'name' | 'options'> {
+  type: 'examine'
+  /** Where all processes of the cluster are going to listen. */
+  addresses: Address[]
+}
+
 /** What a master can ask a child that is ready, and what it gets for an answer. */
 export interface Questions {
   connections: { answer: ConnectionsPage; query: ConnectionsQuery }
+  examine: { answer: Examination; query: undefined }
   problems: { answer: string[]; query: undefined }
   stats: { answer: ChildStats; query: undefined }
 }
@@ -32,7 +42,7 @@ export interface AskMessage<Q extends keyof Questions = keyof Questions> {
 }
 
 /** What the master tells a child; one that is to stop is killed after `timeoutMs`, or never if there is none. */
-export type MessageToChild = AskMessage | StartMessage | { type: 'stop'; timeoutMs?: number }
+export type MessageToChild = AskMessage | ExamineMessage | StartMessage | { type: 'stop'; timeoutMs?: number }
 
 /** Why a process did not start: what is left of an error between processes. */
 export interface StartFailure {
@@ -50,6 +60,8 @@ export type MessageToMaster =
   | { type: 'hello' }
   /** `hasClients`: whether it can be asked for connections. */
   | { type: 'ready'; hasClients: boolean; listen?: string }
+  /** What it was to examine; it is about to end. */
+  | { type: 'examined'; examination: Examination }
   /** It did not start, and is about to end. */
   | { type: 'failed'; failure: StartFailure }
   /** It did not start, has logged why, and tries again when a file changes. */

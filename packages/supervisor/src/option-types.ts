@@ -98,6 +98,17 @@ export function url<const Schemes extends readonly string[]>(
   }
 }
 
+/** `ws://…` or `wss://…`, what a page connects to. */
+export const clientUrl: OptionType<URL> = {
+  hint: 'wss://HOST/PATH',
+  parse(raw, baseDir) {
+    const written = text.parse(raw, baseDir)
+    if (!/^wss?:\/\//i.test(written) || !URL.canParse(written))
+      throw new UsageError(`must look like wss://example.com/ws, not ${JSON.stringify(raw)}`)
+    return new URL(written)
+  },
+}
+
 /** A file that exists, as its absolute path. */
 export const file: OptionType<string> = {
   hint: 'FILE',

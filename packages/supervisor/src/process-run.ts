@@ -119,6 +119,7 @@ export class ProcessRun {
   ask<Q extends keyof Questions>(
     question: Q,
     query: Questions[Q]['query'],
+    timeoutMs = ANSWER_TIMEOUT_MS,
   ): Promise<Questions[Q]['answer'] | undefined> {
     this.#lastQuestion += 1
     const id = this.#lastQuestion
@@ -128,7 +129,7 @@ export class ProcessRun {
         this.#answers.delete(id)
         resolve(answer as Questions[Q]['answer'])
       }
-      const timer = setTimeout(settle, ANSWER_TIMEOUT_MS)
+      const timer = setTimeout(settle, timeoutMs)
       this.#answers.set(id, settle)
       sendTo(this.#child, { type: 'ask', id, query, question })
     })

@@ -6,7 +6,8 @@ import { type GivenOption, parseGivenOption, parseGivenOptions } from './given-o
 import { file, oneOf } from './option-types.ts'
 import { UsageError } from './usage-error.ts'
 
-const commonOptions = {
+/** Where every program's options may be, and how much it logs. */
+export const commonOptions = {
   config: { describe: 'Read options from this JSON, TypeScript or JavaScript file', type: file },
   'log-level': {
     default: 'info',

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { claimRunFolder } from './control/claim.ts'
 import { type ControlHandlers, ControlServer } from './control/control-server.ts'
 import type { RunFolder } from './control/run-folder.ts'
+import { examineProcesses } from './doctor/examine-processes.ts'
 import type { LogFile } from './log-file.ts'
 import type { Master, StopManner } from './master.ts'
 import type { Report } from './reload.ts'
@@ -29,6 +30,7 @@ export class RunningCluster {
     const monitor = new ProcessMonitor(this.#master, this.#logFile?.path)
     const handlers: ControlHandlers = {
       connections: (query) => findConnections(this.#master.groups, query),
+      examine: () => examineProcesses(this.#master.groups),
       ready: () => findProblems(this.#master.groups),
       reload: async (_, report) => ({ replaced: await this.reload(report) }),
       status: () => monitor.status(),

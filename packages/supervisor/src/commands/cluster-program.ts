@@ -1,5 +1,6 @@
 import type { ClusterMember } from '../cluster-members.ts'
-import type { OptionTable } from '../define-app.ts'
+import type { OptionTable, OptionValues } from '../define-app.ts'
+import type { Examination } from '../doctor/examination.ts'
 import type { OptionSources, ReadOptions } from '../read-options.ts'
 
 /** What `start` starts, with or without a config file. */
@@ -17,6 +18,14 @@ export interface ClusterDefinition<Table extends OptionTable = OptionTable> {
   sections?: readonly string[]
 }
 
+/** What a program's `doctor` looks at besides processes and their host. */
+export interface FurtherLooks<Table extends OptionTable = OptionTable> {
+  /** What is asked for with these options; undefined where nothing is. */
+  examine(values: OptionValues<Table>): Promise<Examination> | undefined
+  /** Flags only. */
+  options: Table
+}
+
 /** A program that starts a cluster and commands it. */
 export interface ClusterProgram {
   /** What it is called. */
@@ -26,6 +35,7 @@ export interface ClusterProgram {
   /** What there is to start, by the absolute path of the config file or without one. */
   define(configFile: string | undefined): ClusterDefinition
   describe: string
+  doctor?: FurtherLooks
   /** The npm script that calls it. */
   npmScript: string
 }

@@ -13,6 +13,12 @@ import { UsageError } from '../usage-error.ts'
 import type { Call, ClusterDefinition } from './cluster-program.ts'
 import { findConfig } from './find-config.ts'
 
+/** Where a cluster that starts keeps what it writes. */
+export const placeOptions = {
+  'log-file': { describe: 'The log of a start in the background, if not in the run folder', type: path },
+  'run-dir': { describe: 'Folder of the control socket and the pid file, for this user alone', type: path },
+} satisfies OptionTable
+
 const startOptions = {
   daemon: {
     alias: 'd',
@@ -21,8 +27,7 @@ const startOptions = {
     flagOnly: true,
     type: flag,
   },
-  'log-file': { describe: 'The log of a start in the background, if not in the run folder', type: path },
-  'run-dir': { describe: 'Folder of the control socket and the pid file, for this user alone', type: path },
+  ...placeOptions,
 } satisfies OptionTable
 
 /** A start about to happen: its options and those of all groups are read. */

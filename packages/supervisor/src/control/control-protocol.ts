@@ -1,9 +1,12 @@
 import type { ConnectionsPage, ConnectionsQuery } from '../define-app.ts'
+import type { PlacedExamination } from '../doctor/examination.ts'
 import type { ClusterStatus } from '../status/cluster-status.ts'
 
 /** What a master can be asked over its control socket, with which parameters, and what it answers. */
 export interface ControlCommands {
   connections: { parameters: ConnectionsQuery; result: ConnectionsPage & { unanswered: string[] } }
+  /** What each process finds out about itself and those whom it needs. */
+  examine: { parameters: undefined; result: PlacedExamination[] }
   /** What keeps processes from being found and reached by others, in words. */
   ready: { parameters: undefined; result: string[] }
   reload: { parameters: undefined; result: { replaced: number } }

@@ -34,6 +34,16 @@ export class RunFolder {
     if (!isWindows) makePrivate(dirname(this.socket))
   }
 
+  /** Why the folder that is there is none for this user alone, in words; undefined if it is, or if there is none. */
+  problem(): string | undefined {
+    try {
+      checkPrivate(this.path)
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
   /** The pid of the master that wrote it last, which may be gone. */
   readPid(): number | undefined {
     return readPids(this.pidFile)[0]
@@ -78,15 +88,21 @@ function socketPath(folder: string): string {
     : join(tmpdir(), `gatewayworker-${hash}`, 'control.sock')
 }
 
+const advice = 'name another folder with --run-dir'
+
 function makePrivate(folder: string): void {
-  const advice = 'name another folder with --run-dir'
   try {
     mkdirSync(folder, { mode: 0o700, recursive: true })
   } catch (error) {
     throw new UsageError(`${folder} cannot be made (${(error as NodeJS.ErrnoException).code}): ${advice}`)
   }
-  if (isWindows) return
-  const { mode, uid } = statSync(folder)
+  checkPrivate(folder)
+}
+
+function checkPrivate(folder: string): void {
+  const stats = statSync(folder, { throwIfNoEntry: false })
+  if (isWindows || stats === undefined) return
+  const { mode, uid } = stats
   if (uid !== process.getuid!()) throw new UsageError(`${folder} belongs to another user: ${advice}`)
   if ((mode & 0o077) !== 0) throw new UsageError(`${folder} is open to other users: chmod 700 it, or ${advice}`)
 }
