@@ -20,7 +20,6 @@ export function readOptions(args) {
     args,
     options: {
       check: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
       'idle-connections': { type: 'string', default: '10000' },
       json: { type: 'boolean', default: false },
       only: { type: 'string', default: KINDS.join(',') },
@@ -33,7 +32,6 @@ export function readOptions(args) {
   if (unknown !== undefined) throw new Error(`--only: "${unknown}" is none of ${KINDS.join(', ')}.`)
   return {
     check: values.check,
-    help: values.help,
     idleConnections: readCount('idle-connections', values),
     json: values.json,
     only,

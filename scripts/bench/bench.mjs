@@ -1,13 +1,11 @@
 // Measures the cluster beside a plain `ws` server, in turns, and prints a table: see README.md in this folder.
 import { availableParallelism } from 'node:os'
 import { readOptions, usage } from './bench-options.mjs'
-import { killChildren } from './child-process.mjs'
+import { checkOpenFiles, runScript } from './bench-script.mjs'
 import { startCluster, startPlain } from './contestants.mjs'
 import { formatExpectations, formatTable, summarize } from './report.mjs'
 import { createScenarios } from './scenarios.mjs'
 
-/** Files that a server or the generator has open besides its connections. */
-const SPARE_FILES = 100
 /** From this share of a core on, the load generator may have been the limit. */
 const BUSY_GENERATOR = 0.95
 
@@ -16,26 +14,22 @@ const FAR_LIMITS = ['--message-rate', '1000000', '--byte-rate', '10000000000']
 const contestants = { ours: () => startCluster({ frontArgs: FAR_LIMITS }), plain: startPlain }
 
 /** Each a script of its own, with options of its own. */
-const SCRIPTS = ['flood', 'idle', 'storm', 'uid']
+const SCRIPTS = {
+  flood: () => import('./flood.mjs'),
+  idle: () => import('./idle.mjs'),
+  storm: () => import('./storm.mjs'),
+  uid: () => import('./uid.mjs'),
+}
 
-const [script] = process.argv.slice(2)
-if (SCRIPTS.includes(script)) {
+const [script = ''] = process.argv.slice(2)
+if (Object.hasOwn(SCRIPTS, script)) {
   process.argv.splice(2, 1)
-  await import(`./${script}.mjs`)
+  await SCRIPTS[script]()
 }
 
-process.on('exit', killChildren)
-process.on('SIGINT', () => process.exit(130))
-process.on('SIGTERM', () => process.exit(143))
-
-try {
-  const options = readOptions(process.argv.slice(2))
-  if (options.help) process.stdout.write(`${usage}\n`)
-  else process.exitCode = await bench(options)
-} catch (error) {
-  process.stderr.write(`bench: ${error.message}\n`)
-  process.exit(1)
-}
+await runScript('bench', `${usage}\n`, async () => {
+  process.exitCode = await bench(readOptions(process.argv.slice(2)))
+})
 
 /** Runs all rounds and prints what they come to; resolves with the exit code. */
 async function bench(options) {
@@ -80,16 +74,4 @@ function print(summaries, { json, rounds, seconds }) {
 function reportProgress(round, side, { name, unit }, { value, generatorCpuShare = 0 }) {
   const warning = generatorCpuShare < BUSY_GENERATOR ? '' : ' (the load generator was at its own limit)'
   process.stderr.write(`${round}, ${name}, ${side}: ${value.toFixed(1)} ${unit}${warning}\n`)
-}
-
-/** Throws when this shell does not let one process have so many connections: better said now than by a failed accept. */
-function checkOpenFiles(connections) {
-  const report = /** @type {*} */ (process.report?.getReport())
-  const limit = report?.userLimits?.open_files?.hard
-  if (typeof limit === 'number' && limit < connections + SPARE_FILES) {
-    throw new Error(
-      `${connections} connections need ${connections + SPARE_FILES} open files and the limit is ${limit}: ` +
-        'raise it (ulimit -n) or give --idle-connections.',
-    )
-  }
 }

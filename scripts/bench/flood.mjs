@@ -10,7 +10,7 @@ import { readResult, startLoad } from './scenarios.mjs'
 
 const USAGE = `npm run bench -- flood [options]
   --clients N      how many behave well (999)
-  --gateway-args A more options of the gateway, separated by spaces
+  --gateway-args=A more options of the gateway, separated by spaces
   --interval MS    each of them sends an echo so often (1000)
   --plain          measure plain ws as well
   --rate N         messages a second of the one that floods (10000)
@@ -33,7 +33,7 @@ const HEADER = [
 await runScript('flood', USAGE, async () => {
   const flags = readFlags({
     clients: 999,
-    'gateway-args': '',
+    'gateway-args': [],
     interval: 1000,
     plain: false,
     rate: 10_000,
@@ -73,7 +73,7 @@ async function measurePair(start, flags, isFloodedFirst) {
   const probes = new Probes()
   const server = await start({
     env: probes.env,
-    frontArgs: flags['gateway-args'].split(' ').filter((arg) => arg !== ''),
+    frontArgs: flags['gateway-args'],
   })
   const pair = {}
   for (const isFlooded of isFloodedFirst ? [true, false] : [false, true]) {

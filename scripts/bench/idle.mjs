@@ -1,5 +1,5 @@
 // What idle connections cost in memory, ours beside plain `ws`, on several processes: see README.md in this folder.
-import { readFlags, runScript } from './bench-script.mjs'
+import { checkOpenFiles, readFlags, runScript } from './bench-script.mjs'
 import { residentBytes } from './child-process.mjs'
 import { startCluster, startPlain } from './contestants.mjs'
 import { Probes } from './probes.mjs'
@@ -9,33 +9,34 @@ import { readResult, startLoad } from './scenarios.mjs'
 const USAGE = `npm run bench -- idle [options]
   --addresses N            from how many addresses of 127.0.0.0/8 clients come (50)
   --connections N          how many there are in all (20000)
-  --front-node-args ARGS   what Node is told in the processes that hold them, e.g. --max-semi-space-size=64
-  --fronts N               how many such processes there are, and as many that make the connections (2)
-  --plain-node-args ARGS   the same for plain ws, in place of --front-node-args
-  --rounds N               pairs of measurements; the row has their medians (3)
-  --versus-ours            compare ours with ours: --front-node-args against --plain-node-args
+  --fronts N               how many processes hold them, and as many make them (2)
+  --gateway-args=ARGS      more options of the gateways, separated by spaces
+  --node-args=ARGS         what Node is told in the processes that hold them
+  --rounds N               pairs of measurements; the rows have their medians (3)
+  --versus-node-args=ARGS  compare with ours started like this, and not with plain ws
 `
 /** How long connections are left alone before memory is read. */
 const SETTLE_MS = 3000
 /** Longer than reading takes. */
-const HOLD_SECONDS = 120
+const HOLD_SECONDS = 600
 
 await runScript('idle', USAGE, async () => {
   const flags = readFlags({
     addresses: 50,
     connections: 20_000,
-    'front-node-args': '',
     fronts: 2,
-    'plain-node-args': '',
+    'gateway-args': [],
+    'node-args': [],
     rounds: 3,
-    'versus-ours': false,
+    'versus-node-args': [],
   })
+  checkOpenFiles(flags.connections / flags.fronts)
+  const otherArgs = flags['versus-node-args']
   const sides = {
-    ours: { start: startCluster, nodeArgs: flags['front-node-args'] },
-    [flags['versus-ours'] ? 'ours, other arguments' : 'plain ws']: {
-      start: flags['versus-ours'] ? startCluster : startPlain,
-      nodeArgs: flags['plain-node-args'],
-    },
+    ours: { start: startCluster, nodeArgs: flags['node-args'] },
+    ...(otherArgs.length === 0
+      ? { 'plain ws': { start: startPlain, nodeArgs: flags['node-args'] } }
+      : { [`ours, ${otherArgs.join(' ')}`]: { start: startCluster, nodeArgs: otherArgs } }),
   }
   const measured = Object.fromEntries(Object.keys(sides).map((side) => [side, []]))
   for (let round = 1; round <= flags.rounds; round++) {
@@ -58,13 +59,9 @@ await runScript('idle', USAGE, async () => {
   }
 })
 
-async function measure({ start, nodeArgs }, { addresses, connections, fronts }) {
+async function measure({ start, nodeArgs }, { addresses, connections, fronts, 'gateway-args': frontArgs }) {
   const probes = new Probes()
-  const server = await start({
-    env: probes.env,
-    fronts,
-    frontNodeArgs: nodeArgs.split(' ').filter((arg) => arg !== ''),
-  })
+  const server = await start({ env: probes.env, frontArgs, frontNodeArgs: nodeArgs, fronts })
   const all = Object.values(server.pids).flat()
   const read = () => ({ front: residentOf(server.frontPids), all: residentOf(all) })
   const perConnectionKb = (after, before) => (after - before) / connections / 1000

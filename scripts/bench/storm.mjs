@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { GatewayClient } from '@gatewayworker/gateway-client'
-import { readFlags, runScript } from './bench-script.mjs'
+import { checkOpenFiles, readFlags, runScript } from './bench-script.mjs'
 import { ChildProcess } from './child-process.mjs'
 import { startCluster } from './contestants.mjs'
 import { Probes } from './probes.mjs'
@@ -13,15 +13,16 @@ import { StormProgress } from './storm-progress.mjs'
 const USAGE = `npm run bench -- storm [options]
   --addresses N      from how many addresses of 127.0.0.0/8 clients come (50)
   --clients N        how many there are in all, evenly on the gateway processes (20000)
-  --gateway-args A   more options of the gateways, separated by spaces
+  --gateway-args=A   more options of the gateways, separated by spaces
   --gateways N       gateway processes (2)
   --jitter MS        a client that is cut off waits up to so long (0)
   --kill N           how many gateway processes are killed with -9, at once (1)
   --no-backend       nobody binds the clients that come back
+  --node-args=ARGS   what Node is told in the gateway processes
   --rounds N         storms, each on new processes; the row has their medians (3)
 `
 const CLIENTS_FILE = fileURLToPath(new URL('./storm-clients.mjs', import.meta.url))
-/** As many as one process may have files, with some to spare. */
+/** How many the generator has in one process. */
 const CLIENTS_A_PROCESS = 10_000
 const CALM_MS = 2000
 const HEADER = [
@@ -39,13 +40,15 @@ await runScript('storm', USAGE, async () => {
   const flags = readFlags({
     addresses: 50,
     clients: 20_000,
-    'gateway-args': '',
+    'gateway-args': [],
     gateways: 2,
     jitter: 0,
     kill: 1,
     'no-backend': false,
+    'node-args': [],
     rounds: 3,
   })
+  checkOpenFiles(flags.clients / flags.gateways)
   const rounds = []
   for (let round = 1; round <= flags.rounds; round++) {
     const figures = await measureStorm(flags)
@@ -70,8 +73,13 @@ await runScript('storm', USAGE, async () => {
 
 async function measureStorm({ addresses, clients, gateways, jitter, kill, ...flags }) {
   const probes = new Probes()
-  const frontArgs = flags['gateway-args'].split(' ').filter((arg) => arg !== '')
-  const cluster = await startCluster({ env: probes.env, events: './storm-events.ts', frontArgs, fronts: gateways })
+  const cluster = await startCluster({
+    env: probes.env,
+    events: './storm-events.ts',
+    frontArgs: flags['gateway-args'],
+    frontNodeArgs: flags['node-args'],
+    fronts: gateways,
+  })
   const backend = new GatewayClient({ registerAddress: cluster.registerAddress })
   const progress = new StormProgress(flags['no-backend'] ? undefined : backend)
   const isWhole = () => progress.back === clients && progress.isSettled
