@@ -6,6 +6,7 @@ import { plainAddress } from './access/address-set.ts'
 import type { Refusal } from './access/admission.ts'
 import type { Doorkeeper, Verdict, Visitor } from './access/doorkeeper.ts'
 import type { Peer } from './access/forwarded.ts'
+import type { Claims } from './access/token-verifier.ts'
 import { type SslOptions, TlsLayer } from './tls-layer.ts'
 
 /**
@@ -41,6 +42,8 @@ export interface ClientPortOptions {
   log: Log
   /** 0 for any free one; processes of one node:cluster share it. */
   port: number
+  /** What has to be done before somebody becomes a client of whom a token says who it is. */
+  prepare(claims: Claims): Promise<void>
   /** With it clients speak TLS. */
   ssl?: SslOptions | undefined
 }
@@ -116,8 +119,11 @@ export class ClientPort implements Reception {
   }
 
   async examine(socket: Socket, request: IncomingMessage): Promise<Verdict | undefined> {
+    const { doorkeeper, prepare } = this.#options
     const stranger = this.#strangers.get(socket)
-    const verdict = stranger && (await this.#options.doorkeeper.examine(stranger.visitor, request))
+    if (stranger === undefined) return undefined
+    const verdict = await doorkeeper.examine(stranger.visitor, request)
+    if ('claims' in verdict && verdict.claims !== undefined) await prepare(verdict.claims)
     return this.#strangers.has(socket) ? verdict : undefined
   }
 

@@ -166,6 +166,7 @@ export class GatewayServer {
       keepAliveMs: settings.idleTimeoutMs / 2,
       log,
       port: settings.clientPort,
+      prepare: this.#prepare,
       ssl: settings.ssl,
     })
     const ping = new OutgoingMessage(Buffer.from(pingData), false, false)
@@ -375,6 +376,14 @@ export class GatewayServer {
   readonly #tick = (): void => {
     this.#now = performance.now()
     this.#rateLimiter.release(this.#now)
+  }
+
+  /** Resolves when everybody who pushes to the uid of a client that is about to come will find it here. */
+  readonly #prepare = async ({ sub = '' }: Claims): Promise<void> => {
+    if (isNobody(sub)) return
+    const forget = this.#uidWatchers.expect(sub)
+    await this.#uidWatchers.whenKnown()
+    setImmediate(forget) // it is bound by then, or does not come
   }
 
   /** Its uid is bound before any worker hears of it. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { Command, msgpack } from '@gatewayworker/protocol'
+import { Command, decodeUidHashes, hashUid, msgpack } from '@gatewayworker/protocol'
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
@@ -51,6 +51,22 @@ test('what a token says is told with the handshake, the token is not', async () 
     expect(told.server).toMatchObject({ QUERY_STRING: 'room=1', REQUEST_URI: '/chat?room=1' })
     expect(JSON.stringify(told)).not.toContain(token)
   }
+})
+
+test('a client is let in when all who push by uid know that its uid is here', async () => {
+  const { gateway } = await startAll()
+  const watcher = await linkPeer(gateway)
+  expect(await watcher.ask(Command.WATCH_UIDS)).toBe(true)
+  const order: string[] = []
+  const connected = connectClient(gateway, `/?token=${await sign()}`).then(() => order.push('connected'))
+  const { body, ext } = await watcher.next(Command.UID_FILTER_ADD)
+  expect(decodeUidHashes(ext)).toEqual([hashUid('ann')])
+  expect(await watcher.ask(Command.GET_CLIENT_ID_BY_UID, 'ann')).toEqual([])
+  order.push('acknowledged')
+  watcher.link.send(Command.UID_FILTER_ACK, 0, 0, '', body)
+  await connected
+  expect(order).toEqual(['acknowledged', 'connected'])
+  expect(await watcher.ask(Command.GET_CLIENT_ID_BY_UID, 'ann')).toHaveLength(1)
 })
 
 test('a token among the protocols is not agreed upon', async () => {

@@ -10,7 +10,7 @@ export interface ServerSentEvent {
 }
 
 /** What a browser makes of a stream's text: by the rules of the HTML standard, section 9.2.6. */
-export function parseEvents(text: string): { events: ServerSentEvent[]; retryMs?: number } {
+function parseEvents(text: string): { events: ServerSentEvent[]; retryMs?: number } {
   const events: ServerSentEvent[] = []
   let data = ''
   let type = ''
