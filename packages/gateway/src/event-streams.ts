@@ -16,25 +16,32 @@ const MAX_RETRY_MS = 5_000
 
 /** Makes clients that only listen of requests for server-sent events: for networks that let no WebSocket through. */
 export class EventStreams {
+  readonly #areOriginsListed: boolean
   readonly #onClient: OnClient
-  /** The connections that are streams. */
+  /** The connections that are streams, or are about to be. */
   readonly #sockets = new WeakSet<Socket>()
 
-  constructor(onClient: OnClient) {
+  /** `areOriginsListed`: a page whose request comes here is one of those that somebody has named. */
+  constructor(onClient: OnClient, areOriginsListed: boolean) {
+    this.#areOriginsListed = areOriginsListed
     this.#onClient = onClient
   }
 
-  /** Whether the connection is a stream already, on which nobody may ask for anything more. */
+  /** The connection is for a stream: nobody may ask for anything more on it, from now on. */
+  claim(socket: Socket): void {
+    this.#sockets.add(socket)
+  }
+
+  /** Whether the connection is for a stream. */
   has(socket: Socket): boolean {
     return this.#sockets.has(socket)
   }
 
-  /** Answers with a stream. Its first event is the client's id. */
+  /** Answers with a stream on a connection that was claimed. Its first event is the client's id. */
   open(request: IncomingMessage, response: ServerResponse, origin: ClientOrigin, claims?: Claims): void {
     const { socket } = request
-    this.#sockets.add(socket)
     request.resume()
-    sendHead(response, corsHeaders(request))
+    sendHead(response, corsHeaders(request, this.#areOriginsListed))
     const transport = new EventStreamTransport(socket)
     const handler = this.#onClient(transport, origin, readHandshake(request, origin, claims))
     const retryMs = Math.round(MIN_RETRY_MS + Math.random() * (MAX_RETRY_MS - MIN_RETRY_MS))
@@ -68,7 +75,9 @@ function sendHead(response: ServerResponse, headers: OutgoingHttpHeaders): void 
   response.flushHeaders()
 }
 
-/** Which pages may read the stream: any, as any may open a WebSocket, but none with the cookies of its visitor. */
-function corsHeaders({ headers }: IncomingMessage): OutgoingHttpHeaders {
-  return headers.origin === undefined ? {} : { 'access-control-allow-origin': '*' }
+/** Which pages may read the stream: any, as any may open a WebSocket, but with the cookies of its visitor only one that is listed. */
+function corsHeaders({ headers: { origin } }: IncomingMessage, isListed: boolean): OutgoingHttpHeaders {
+  if (origin === undefined) return {}
+  if (!isListed) return { 'access-control-allow-origin': '*' }
+  return { 'access-control-allow-credentials': 'true', 'access-control-allow-origin': origin, vary: 'Origin' }
 }

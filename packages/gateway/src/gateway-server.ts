@@ -303,10 +303,11 @@ export class GatewayServer {
   }
 
   #createAcceptor(reception: Reception): ClientAcceptor {
-    const { compression, log, maxPayloadBytes, protocol, sse } = this.#options
+    const { allowOrigins, compression, log, maxPayloadBytes, protocol, sse } = this.#options
     const onClient = this.#onClient
     if (protocol === 'websocket') {
-      return new WebSocketAcceptor({ compression, maxPayloadBytes, onClient, reception, sse })
+      const areOriginsListed = allowOrigins.length > 0
+      return new WebSocketAcceptor({ areOriginsListed, compression, maxPayloadBytes, onClient, reception, sse })
     }
     const streamProtocol = typeof protocol === 'string' ? STREAM_PROTOCOLS[protocol] : streamProtocolOf(protocol)
     return new StreamAcceptor({ log, maxPayloadBytes, onClient, protocol: streamProtocol, reception })

@@ -12,6 +12,8 @@ import { readHandshake } from './handshake.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
 export interface WebSocketAcceptorOptions {
+  /** Whether only pages of listed origins pass the examination. */
+  areOriginsListed: boolean
   /** Offer permessage-deflate. */
   compression: boolean
   maxPayloadBytes: number
@@ -30,10 +32,11 @@ export class WebSocketAcceptor implements ClientAcceptor {
   readonly #reception: Reception
   readonly #webSockets: WebSocketServer
 
-  constructor({ compression, maxPayloadBytes, onClient, reception, sse }: WebSocketAcceptorOptions) {
+  constructor(options: WebSocketAcceptorOptions) {
+    const { areOriginsListed, compression, maxPayloadBytes, onClient, reception, sse } = options
     this.#onClient = onClient
     this.#reception = reception
-    if (sse) this.#eventStreams = new EventStreams(onClient)
+    if (sse) this.#eventStreams = new EventStreams(onClient, areOriginsListed)
     this.#http = createServer(this.#onRequest)
     this.#http.on('upgrade', this.#onUpgrade)
     this.#webSockets = new WebSocketServer({
@@ -64,10 +67,10 @@ export class WebSocketAcceptor implements ClientAcceptor {
 
   async #openEvents(streams: EventStreams, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request
+    streams.claim(socket)
     const verdict = await this.#reception.examine(socket, request)
-    if (verdict === undefined)
-      socket.destroy() // it has gone, or is a stream by now
-    else if ('refusal' in verdict) refuseRequest(socket, verdict.refusal, verdict.why)
+    if (verdict === undefined) return
+    if ('refusal' in verdict) refuseRequest(socket, verdict.refusal, verdict.why)
     else streams.open(request, response, this.#reception.admit(socket, verdict.peer), verdict.claims)
   }
 

@@ -9,6 +9,13 @@ import { startGateway } from './support/start-gateway.ts'
 import { connectClient } from './support/test-client.ts'
 import { told } from './support/told.ts'
 
+const UPGRADE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=='
+
+function requestWith(headers: string): string {
+  return `GET / HTTP/1.1\r\nHost: a\r\n${headers}\r\n\r\n`
+}
+
 /** A gateway with a worker, a backend and a client that listens. */
 async function startScene(options: Partial<GatewayServerOptions> = {}) {
   const gateway = await startGateway({ sse: true, ...options })
@@ -150,18 +157,27 @@ describe('a client that listens is gone', () => {
   test.each([
     ['another stream', 'Accept: text/event-stream'],
     ['a page', 'Accept: text/html'],
-    [
-      'a WebSocket',
-      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==',
-    ],
+    ['a WebSocket', UPGRADE],
   ])('when it asks for %s on the same connection', async (_what, headers) => {
     const { gateway, worker } = await startScene()
     const socket = await connectSocket(gateway.address.port)
-    const closed = once(socket.resume(), 'close')
-    const request = (headers: string) => `GET / HTTP/1.1\r\nHost: a\r\n${headers}\r\n\r\n`
-    socket.write(request('Accept: text/event-stream') + request(headers))
+    const closed = once(socket, 'close')
+    socket.write(requestWith('Accept: text/event-stream'))
+    await once(socket, 'data')
+    socket.write(requestWith(headers))
     await closed
     expect(await told(worker, 4)).toEqual(['context 0', 'connect', 'handshake', 'close client'])
+    expect(gateway.clientCount).toBe(1)
+  })
+
+  test('before it is one if it asks for more in the same breath', async () => {
+    const { gateway } = await startScene()
+    for (const headers of ['Accept: text/event-stream', 'Accept: text/html', UPGRADE]) {
+      const socket = await connectSocket(gateway.address.port)
+      const closed = once(socket.resume(), 'close')
+      socket.write(requestWith('Accept: text/event-stream') + requestWith(headers))
+      await closed
+    }
     expect(gateway.clientCount).toBe(1)
   })
 })
@@ -201,9 +217,20 @@ describe('nobody listens', () => {
   })
 })
 
-test('pages of other origins may read the stream, without cookies', async () => {
-  const gateway = await startGateway({ sse: true })
-  const { headers } = await requestEvents(gateway, '/', { headers: { origin: 'https://example.com' } })
-  expect(headers['access-control-allow-origin']).toBe('*')
-  expect(headers['access-control-allow-credentials']).toBeUndefined()
+describe('a page of another origin may read the stream', () => {
+  async function corsOf(options: Partial<GatewayServerOptions>, origin: string) {
+    const gateway = await startGateway({ sse: true, ...options })
+    const { headers, statusCode } = await requestEvents(gateway, '/', { headers: { origin } })
+    return [statusCode, headers['access-control-allow-origin'], headers['access-control-allow-credentials']]
+  }
+
+  test('without cookies', async () => {
+    expect(await corsOf({}, 'https://example.com')).toEqual([200, '*', undefined])
+  })
+
+  test('with them if it is listed', async () => {
+    const listed = { allowOrigins: ['https://example.com'] }
+    expect(await corsOf(listed, 'https://example.com')).toEqual([200, 'https://example.com', 'true'])
+    expect(await corsOf(listed, 'https://example.org')).toEqual([403, undefined, undefined])
+  })
 })
