@@ -180,7 +180,9 @@ export class Dialer {
     if (wasRefused && tls === undefined && !wasTold) return this.#legacyNotAllowed
     if (wasRefused) {
       const question =
-        tls === undefined ? 'is the secret key the same, and TLS off?' : 'does it take certificates of the same CA?'
+        tls === undefined
+          ? 'is the secret key the same? Or does it speak TLS?'
+          : 'does it take certificates of the same CA?'
       const words = `${host}:${port} closed the connection without a word; ${question}`
       return new GatewayWorkerError('HELLO_REFUSED', words)
     }

@@ -58,7 +58,7 @@ async function challengeNext(server: Awaited<ReturnType<typeof serve>>, challeng
 
 /** Resolves with why the dialer has no link. */
 async function whyDown({ downs }: { downs: { code: string; message: string }[] }) {
-  await vi.waitUntil(() => downs.length > 0, { interval: 2 })
+  await vi.waitUntil(() => downs.length > 0, { interval: 2, timeout: 10_000 })
   return downs[0]!
 }
 
@@ -109,7 +109,7 @@ describe('the secret', () => {
     const dialed = dial(port, secret)
     expect(await whyDown(dialed)).toMatchObject({ code: 'WRONG_SECRET' })
     expect([dialed.instances, taken]).toEqual([[], []])
-    await vi.waitUntil(() => log.lines.length > 0)
+    await vi.waitUntil(() => log.lines.length > 0, { timeout: 10_000 })
     expect(log.lines[0]).toMatchObject({ level: 'warn', details: { code: 'WRONG_SECRET' } })
     expect(JSON.stringify([log.lines, dialed.downs])).not.toContain(SECRET)
     expect(JSON.stringify([log.lines, dialed.downs])).not.toContain(WRONG)
@@ -176,7 +176,7 @@ describe('a dialer does not take for its gateway', () => {
     const again = await challengeNext(server, first.challenge)
     expect(again.proof).not.toEqual(first.proof)
     again.peer.write(answer)
-    await vi.waitUntil(() => dialed.downs.length === 2, { interval: 2 })
+    await vi.waitUntil(() => dialed.downs.length === 2, { interval: 2, timeout: 10_000 })
     expect(dialed.downs[1]).toMatchObject({ code: 'WRONG_SECRET' })
     expect(dialed.instances).toHaveLength(1)
   })
@@ -266,7 +266,7 @@ describe('a listener does not let in', () => {
     const peer = await connectRaw(port)
     peer.say({ cmd: 202, flag: 1, body: helloBody({ version: 2 }, { secret_key: SECRET }) })
     expect(refusalOf(await peer.frame())).toMatchObject({ code: 'WRONG_VERSION' })
-    await vi.waitUntil(() => log.lines.length > 0)
+    await vi.waitUntil(() => log.lines.length > 0, { timeout: 10_000 })
     expect(log.lines[0]).toMatchObject({ details: { code: 'WRONG_VERSION' } })
   })
 
@@ -277,7 +277,7 @@ describe('a listener does not let in', () => {
     await peer.frame()
     peer.write(Buffer.alloc(3))
     await peer.closed
-    await vi.waitUntil(() => log.lines.length > 0)
+    await vi.waitUntil(() => log.lines.length > 0, { timeout: 10_000 })
     expect(log.lines).toMatchObject([{ details: { code: 'HELLO_TIMEOUT' } }])
   })
 })
@@ -294,7 +294,7 @@ describe('a PHP gateway', () => {
       expect((await hear(php)).said).toMatchObject({ secret_key: SECRET })
       expect(await php.frame()).toEqual(FIRST_QUESTION)
       php.write(FIRST_ANSWER)
-      await vi.waitUntil(() => dialed.instances.length === times + 1, { interval: 2 })
+      await vi.waitUntil(() => dialed.instances.length === times + 1, { interval: 2, timeout: 10_000 })
       php.socket.destroy()
     }
     expect(dialed.instances).toEqual([undefined, undefined])
@@ -376,7 +376,7 @@ describeWithHostAddress('beyond loopback', () => {
     const php = await connectRaw(port, hostAddress)
     php.write(phpHello(SECRET))
     await php.closed
-    await vi.waitUntil(() => log.lines.length > 0)
+    await vi.waitUntil(() => log.lines.length > 0, { timeout: 10_000 })
     expect(log.lines).toMatchObject([
       {
         details: { code: 'LEGACY_NOT_ALLOWED' },
@@ -399,6 +399,6 @@ describeWithHostAddress('beyond loopback', () => {
     await wrong.closed
     expect(taken).toEqual([])
     ;(await connectRaw(port, host)).write(phpHello(SECRET))
-    await vi.waitUntil(() => taken.length > 0)
+    await vi.waitUntil(() => taken.length > 0, { timeout: 10_000 })
   })
 })

@@ -26,7 +26,7 @@ async function listen(tls: TlsIdentity | undefined, options: Partial<LinkListene
   const { port } = await listener.listen()
   onTestFinished(() => listener.close())
   const refusal = async () => {
-    await vi.waitUntil(() => log.lines.length > 0)
+    await vi.waitUntil(() => log.lines.length > 0, { timeout: 10_000 })
     return log.lines[0]!.message
   }
   return { listener, log, port, refusal }
@@ -35,7 +35,7 @@ async function listen(tls: TlsIdentity | undefined, options: Partial<LinkListene
 function dial(port: number, tls: TlsIdentity | undefined, secretKey = SECRET) {
   const dialed = dialAs(port, { hello: { instance: 'the dialer', role: { kind: 'client' }, secretKey }, tls })
   const down = async () => {
-    await vi.waitUntil(() => dialed.downs.length > 0)
+    await vi.waitUntil(() => dialed.downs.length > 0, { timeout: 10_000 })
     return dialed.downs[0]!
   }
   return { ...dialed, down }
@@ -142,7 +142,7 @@ describe('a dialer with TLS refuses', () => {
   it('a port without TLS, and does not try without', async () => {
     const { port, log } = await listen(undefined)
     const dialed = dial(port, createIdentity())
-    await vi.waitUntil(() => dialed.downs.length === 2)
+    await vi.waitUntil(() => dialed.downs.length === 2, { timeout: 10_000 })
     expect(dialed.downs[0]).toMatchObject({ code: 'LINK_CLOSED', message: expect.stringContaining('TLS') })
     expect(JSON.stringify(log.lines)).not.toContain('WRONG_SECRET')
     expect(dialed.instances).toEqual([])

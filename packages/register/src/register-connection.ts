@@ -177,7 +177,7 @@ class Attempt {
     if (!this.wasRefusedAsByPhp) return new Error('it ended the connection')
     if (this.#options.tls !== undefined) return helloRefused('does it take certificates of the same CA?')
     if (this.#secretKey !== '' && !this.#saysSecret) return this.#legacyNotAllowed
-    return helloRefused('is the secret key the same, and TLS off?')
+    return helloRefused('is the secret key the same? Or does it speak TLS?')
   }
 
   /** Why the register does not want this process, or this process not the register, if that is sure. */
@@ -238,9 +238,11 @@ class Attempt {
 
   readonly #onPing = (): void => {
     // PHP's never answer: TCP has to watch over them.
-    if (this.isNative && this.#unanswered === UNANSWERED_PINGS) {
-      this.#fail('nothing was heard from it')
-      return
+    if (this.isNative && this.#unanswered >= UNANSWERED_PINGS) {
+      // If it was this process that stood still, what the register said lies in the kernel: it is read before the verdict.
+      setImmediate(() => {
+        if (this.#unanswered >= UNANSWERED_PINGS) this.#fail('nothing was heard from it')
+      })
     }
     this.#unanswered += 1
     this.#say({ event: 'ping', answer: true })
@@ -268,6 +270,7 @@ class Attempt {
         this.#onRefused(message)
         break
       case 'pong':
+        this.isNative = true
         break
       default:
         if (!this.#isAccepted && !this.#expectsLegacy) throw notProved()

@@ -117,7 +117,12 @@ export class RegisterServer {
       this.#refuse(peer, `it did not show within ${authTimeoutMs} ms who it is`)
     }
     for (const peer of this.#peers) {
-      if (peer.isGone(linkTimeoutMs, now)) this.#refuse(peer, 'it has been silent, or has read nothing, for too long')
+      if (!peer.isGone(linkTimeoutMs, now)) continue
+      // If it was this process that stood still, what the peer said lies in the kernel: it is read before the verdict.
+      setImmediate(() => {
+        const isGone = peer.isGone(linkTimeoutMs, performance.now())
+        if (isGone) this.#refuse(peer, 'it has been silent, or has read nothing, for too long')
+      })
     }
   }
 
@@ -136,7 +141,9 @@ export class RegisterServer {
         this.#onProof(peer, message)
         break
       case 'ping':
-        if (message.answer === true) peer.say({ event: 'pong' })
+        if (message.answer !== true) break
+        peer.isNative = true
+        peer.say({ event: 'pong' })
         break
       default:
         this.#refuse(peer, 'its event is unknown')
