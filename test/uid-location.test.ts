@@ -58,7 +58,7 @@ it('each push is one frame, to one gateway of two', async () => {
   for (let round = 0; round < ROUNDS; round += 1) expect(await clients[round % 2]!.next()).toBe('push')
 })
 
-it('a worker that stands still holds up a bindUid for 3 s at most, and finds the uid when it goes on', async () => {
+it('a worker that stands still holds up a bindUid for 5 s at most, and finds the uid when it goes on', async () => {
   const [ann, ben] = [await cluster.connect(0), await cluster.connect(1)]
   const remote = createRemoteGateway(ann)
   for (let at = 0; at < 20; at += 1) await remote.isUidOnline('nobody') // it watches
@@ -70,7 +70,7 @@ it('a worker that stands still holds up a bindUid for 3 s at most, and finds the
   }
   const found: Promise<unknown>[] = []
   try {
-    expect(await bind('late')).toBeLessThan(4_000)
+    expect(await bind('late')).toBeLessThan(6_000)
     expect(await bind('later')).toBeLessThan(1_000)
     found.push(remote.sendToUid('later', 'found', RECEIPT))
     await cluster.backend().isOnline(ann.clientId) // the gateway has told the worker

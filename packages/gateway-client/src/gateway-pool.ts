@@ -11,6 +11,7 @@ import {
   type Log,
   type Role,
   silentLog,
+  UID_LEASE_MS,
 } from '@gatewayworker/protocol'
 import { type Watcher, watchGateways, withoutCredentials } from '@gatewayworker/register'
 import { PooledGateway } from './pooled-gateway.ts'
@@ -181,7 +182,9 @@ export class GatewayPool {
     const link = gateway.link ?? (await this.#whenUp(gateway))
     if (link === undefined) return
     const { body, command, connectionId, ext, flag } = order
-    await gateway.uids.onOrder(uid, link.ask(command, this.deadlineMs, connectionId, flag, ext, body), link)
+    // A gateway may have to wait for a process that stands still before it can answer.
+    const deadlineMs = this.deadlineMs + UID_LEASE_MS
+    await gateway.uids.onOrder(uid, link.ask(command, deadlineMs, connectionId, flag, ext, body), link)
   }
 
   /** Ends every link after its output was written. */

@@ -3,7 +3,7 @@ import type { PooledGateway } from './pooled-gateway.ts'
 
 /** From so many orders by uid on it is worth the while to know where they are: a script that makes a few need not. */
 const WORTHWHILE_ORDERS = 10
-/** How often gateways are asked to go on telling, in milliseconds; they may be late three times as long. */
+/** How often gateways are asked to go on telling, in milliseconds; an answer may be late several times as long. */
 const WATCH_INTERVAL_MS = 1_000
 /** After so many intervals without an order by uid it is not worth the while any more. */
 const IDLE_INTERVALS = 10

@@ -288,7 +288,7 @@ const step = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('deliverAll') }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('watch'), sender: index(SENDERS) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('tick'), ms: fc.integer({ min: 1, max: 1_500 }) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('tick'), ms: fc.integer({ min: 1, max: 2_500 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('break'), ...where, isNoticed: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('noticeBreaks') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('churn'), ...where }) },
@@ -373,7 +373,7 @@ test('whatever happens in whatever order, no sender leaves out a gateway where i
       }
       await vi.advanceTimersByTimeAsync(LONG_MS) // ends every question
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   )
-  expect(leftOut).toBeGreaterThan(10_000) // or else nothing was tried
+  expect(leftOut).toBeGreaterThan(5_000) // or else nothing was tried
 })

@@ -6,6 +6,7 @@ import {
   type GatewayLink,
   hashUid,
   msgpack,
+  UID_LEASE_MS,
   UidFilter,
 } from '@gatewayworker/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -53,7 +54,7 @@ describe('a gateway may hold', () => {
 
   test('anything when its promise is over, or its link', async () => {
     const { mayHold, uids } = await watched()
-    expect(uids.mayHold(hashed('a'), performance.now() + 3_000)).toBe(true)
+    expect(uids.mayHold(hashed('a'), performance.now() + UID_LEASE_MS)).toBe(true)
     uids.forget()
     expect(mayHold('a')).toBe(true)
   })

@@ -40,7 +40,7 @@ interface Waiter {
 /** Uids that may be in the filter in vain beside as many as are not, before it is made anew. */
 const STALE_UIDS = 1024
 /** A watcher that has acknowledged nothing for so long is given no more time to rely on what it was told. */
-const LATE_MS = 1_000
+const LATE_MS = 2_000
 /** How exactly it is known that a watcher's time is over, in milliseconds. */
 const CHECK_MS = 100
 

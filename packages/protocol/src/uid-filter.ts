@@ -1,7 +1,7 @@
 import { GatewayWorkerError } from './errors.ts'
 
 /** How long a watcher may rely on what it was told of a gateway's uids, in milliseconds from when it asked to; see the README, "Where a uid is". */
-export const UID_LEASE_MS = 3_000
+export const UID_LEASE_MS = 5_000
 
 /** Two numbers of 32 bits that stand for a uid. All programs of a cluster must compute the same ones. */
 export interface UidHash {
