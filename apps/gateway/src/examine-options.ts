@@ -12,6 +12,7 @@ import type { gatewayOptions } from './gateway-options.ts'
 import { findLanIp } from './lan-ip.ts'
 import { loadProtocol } from './load-protocol.ts'
 import { loadRouter } from './load-router.ts'
+import { readJwtOptions } from './read-jwt-options.ts'
 import { readSslFiles, sslFilesFor } from './ssl-files.ts'
 
 type Options = OptionValues<typeof gatewayOptions>
@@ -24,13 +25,14 @@ export async function examineOptions(options: Options, context: ExamineContext):
     examineCluster({ credentials: readCredentials(options), isComplete: false, registers: elsewhere }),
     checkLan(options),
     attempt(() => loadRouter(options.router, context)),
+    attempt(() => readJwtOptions(options)),
     attempt(() => loadProtocol(listen.scheme, protocol, context)),
     attempt(() => {
       const files = sslFilesFor(listen.scheme, cert, key, passphrase)
       return files && readSslFiles(files)
     }),
   ])
-  const checks = ['--lan-ip', '--secret-key', '--router', '--protocol', '--ssl-cert']
+  const checks = ['--lan-ip', '--secret-key', '--router', '--protocol', '--ssl-cert', '--jwt-secret']
   return joinExaminations([cluster, { checks, findings: own.flat() }])
 }
 

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { startGateway } from '../../gateway/test/support/start-gateway.ts'
 import { buildAnswer } from '../../protocol/test/build-frame.ts'
+import { createIdentity } from '../../protocol/test/certificates.ts'
 import {
   announce,
   closedAddress,
@@ -192,6 +193,29 @@ describe('what keeps a cluster from working is named rightly', () => {
   it('a register that takes connections and says nothing', async () => {
     const silent = await serve(() => {})
     expect(codes(await look([silent]))).toEqual(['GW-REGISTER-WRONG-PORT'])
+  })
+})
+
+describe('TLS that does not fit is named rightly', () => {
+  it('of a register that has it, has it not, or has it from another CA', async () => {
+    const tls = createIdentity()
+    const [encrypted, plain] = [await startRegister('S', tls), await startRegister('S')]
+    const different = ['GW-TLS-DIFFERS']
+    expect(codes(await look([encrypted], { secretKey: 'S' }))).toEqual(different)
+    expect(codes(await look([plain], { secretKey: 'S', tls }))).toEqual(different)
+    expect(codes(await look([encrypted], { secretKey: 'S', tls: createIdentity() }))).toEqual(different)
+  })
+
+  it('of a gateway, and not where it fits', async () => {
+    const tls = createIdentity()
+    const register = await startRegister('S', tls)
+    const plain = await startGateway({ secretKey: 'S' })
+    await announce(register, plain.lanAddress, 'S', tls)
+    expect(codes(await look([register], { secretKey: 'S', tls }))).toEqual(['GW-TLS-DIFFERS'])
+    const encrypted = await startGateway({ secretKey: 'S', tls })
+    const other = await startRegister('S', tls)
+    await announce(other, encrypted.lanAddress, 'S', tls)
+    expect(codes(await look([other], { secretKey: 'S', tls }))).toEqual(['GW-NO-WORKER'])
   })
 })
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import type { Credentials, TlsIdentity } from '@gatewayworker/protocol'
 import { announceGateway, RegisterServer, watchGateways } from '@gatewayworker/register'
 import type { Examination } from '@gatewayworker/supervisor'
 import { onTestFinished } from 'vitest'
@@ -10,8 +11,8 @@ import { startGateway } from '../../gateway/test/support/start-gateway.ts'
 import { type ClusterLook, examineCluster } from '../src/index.ts'
 
 /** A register; it ends with the test. */
-export async function startRegister(secretKey = ''): Promise<string> {
-  const register = new RegisterServer({ host: '127.0.0.1', port: 0, secretKey })
+export async function startRegister(secretKey = '', tls?: TlsIdentity): Promise<string> {
+  const register = new RegisterServer({ host: '127.0.0.1', port: 0, secretKey, tls })
   const { port } = await register.start()
   onTestFinished(() => register.stop())
   return `127.0.0.1:${port}`
@@ -27,10 +28,10 @@ export async function startServedGateway(registerAddresses: string[], secretKey 
 }
 
 /** Announces an address, whoever is there, until the test ends; resolves when the register lists it. */
-export async function announce(register: string, address: string, secretKey = ''): Promise<void> {
-  const announcer = announceGateway(address, { registerAddresses: [register], secretKey })
+export async function announce(register: string, address: string, secretKey = '', tls?: TlsIdentity): Promise<void> {
+  const announcer = announceGateway(address, { registerAddresses: [register], secretKey, tls })
   onTestFinished(() => announcer.close())
-  await whenListed(register, address, secretKey)
+  await whenListed(register, address, secretKey, tls)
 }
 
 /** A register that says what it is told to, and `describes` itself or, as PHP's, does not. */
@@ -77,10 +78,10 @@ export async function closedAddress(): Promise<string> {
 /** What a worker or backend finds in the cluster of these registers. */
 export function look(
   registers: string[],
-  { secretKey = '', ...more }: Partial<ClusterLook> & { secretKey?: string } = {},
+  { secretKey = '', tls, ...more }: Partial<ClusterLook> & Pick<Credentials, 'secretKey' | 'tls'> = {},
 ): Promise<Examination> {
   return examineCluster({
-    credentials: { secretKey },
+    credentials: { secretKey, tls },
     isComplete: true,
     registers,
     ...more,
@@ -92,9 +93,9 @@ export function codes({ findings }: Examination): string[] {
   return findings.map(({ code }) => code).sort()
 }
 
-function whenListed(register: string, address: string, secretKey: string): Promise<void> {
+function whenListed(register: string, address: string, secretKey: string, tls?: TlsIdentity): Promise<void> {
   return new Promise((resolve) => {
-    const watcher = watchGateways({ registerAddresses: [register], secretKey }, (addresses) => {
+    const watcher = watchGateways({ registerAddresses: [register], secretKey, tls }, (addresses) => {
       if (!addresses.includes(address)) return
       watcher.close()
       resolve()

@@ -9,6 +9,7 @@ import type { Examination } from '@gatewayworker/supervisor'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { linkWorker } from '../../gateway/test/support/raw-peer.ts'
 import { startGateway } from '../../gateway/test/support/start-gateway.ts'
+import { connectClient } from '../../gateway/test/support/test-client.ts'
 import { examineUrl } from '../src/index.ts'
 import { impatientRelay, plainProxy, portOf, relay, webServer } from './proxies.ts'
 import { closedAddress, codes, listen, serve } from './support.ts'
@@ -38,18 +39,35 @@ describe('nothing is found', () => {
 })
 
 describe('what keeps clients away is named rightly', () => {
+  it('without the token of the address', async () => {
+    const url = new URL(`ws://${await webServer(401)}/ws?token=confidential`)
+    expect(JSON.stringify(await examineUrl(url, 0))).not.toContain('confidential')
+  })
+
   it.each([
     [400, 'GW-URL-NO-UPGRADE', '', 'proxy_set_header Upgrade $http_upgrade'],
     [400, 'GW-URL-NO-HTTP', 'The plain HTTP request was sent to HTTPS port', 'wss://'],
-    [403, 'GW-URL-FORBIDDEN', '', 'not let in'],
+    [401, 'GW-URL-FORBIDDEN', '', '?token='],
+    [403, 'GW-URL-FORBIDDEN', '', '--allow-origin http://127.0.0.1:'],
     [404, 'GW-URL-NOT-FOUND', '', 'location /ws'],
-    [429, 'GW-URL-LIMITED', '', 'too many'],
+    [429, 'GW-URL-LIMITED', '', '--trusted-proxy'],
+    [503, 'GW-URL-BAD-GATEWAY', '', 'proxy_pass'],
     [502, 'GW-URL-BAD-GATEWAY', '', 'proxy_pass'],
     [200, 'GW-URL-NO-WEBSOCKET', '<html>', 'status 200'],
   ])('status %i: %s', async (status, code, body, expected) => {
     const examination = await examine(await webServer(status, body))
     expect(codes(examination)).toEqual([code])
     expect(words(examination)).toContain(expected)
+  })
+
+  it('a gateway that takes pages of another site, or no more clients', async () => {
+    const strict = await startGateway({ allowOrigins: ['https://shop.example'] })
+    expect(codes(await examine(`127.0.0.1:${strict.address.port}`))).toEqual(['GW-URL-FORBIDDEN'])
+    const full = await startGateway({ maxConnections: 1 })
+    await connectClient(full)
+    const examination = await examine(`127.0.0.1:${full.address.port}`)
+    expect(codes(examination)).toEqual(['GW-URL-LIMITED'])
+    expect(words(examination)).toContain('--max-connections')
   })
 
   it('a redirect', async () => {

@@ -4,6 +4,7 @@ import { reach } from '../reach.ts'
 import { explainAnswer } from './explain-answer.ts'
 import { FrameChannel } from './frame-channel.ts'
 import { shakeHands } from './shake-hands.ts'
+import { showUrl } from './show-url.ts'
 import { startTls } from './start-tls.ts'
 
 /** How long a ping may take at first: a gateway without workers does not read, and closes after 5 s (--no-worker-timeout). */
@@ -23,19 +24,19 @@ const NO_WORKER = 1013
  * in silence for so long. To the gateway it is a client like any other, with onConnect and onClose.
  */
 export async function examineUrl(url: URL, idleMs: number): Promise<Examination> {
-  const checks = [`${url.href}: DNS and TCP`]
+  const checks = [`${showUrl(url)}: DNS and TCP`]
   const findings: Finding[] = []
   const socket = await connect(url, checks, findings)
   if (socket === undefined) return { checks, findings }
   try {
     const answer = await shakeHands(url, socket)
-    checks.push(`${url.href}: WebSocket handshake`)
+    checks.push(`${showUrl(url)}: WebSocket handshake`)
     if (!('head' in answer)) return { checks, findings: [...findings, explainAnswer(url, answer)] }
     const channel = new FrameChannel(answer.socket, answer.head)
-    checks.push(`${url.href}: messages`)
+    checks.push(`${showUrl(url)}: messages`)
     const silence = await checkMessages(url, channel)
     if (silence !== undefined || idleMs === 0) return { checks, findings: [...findings, ...(silence ?? [])] }
-    checks.push(`${url.href}: ${idleMs / 1000} s of silence`)
+    checks.push(`${showUrl(url)}: ${idleMs / 1000} s of silence`)
     return { checks, findings: [...findings, ...(await checkIdle(url, channel, idleMs))] }
   } finally {
     socket.destroy()
@@ -55,7 +56,7 @@ async function connect(url: URL, checks: string[], findings: Finding[]): Promise
     return undefined
   }
   if (!isTls) return reached.socket
-  checks.push(`${url.href}: TLS`)
+  checks.push(`${showUrl(url)}: TLS`)
   const secured = await startTls(reached.socket, address)
   findings.push(...secured.findings)
   return secured.socket
@@ -66,7 +67,7 @@ async function checkMessages(url: URL, channel: FrameChannel): Promise<Finding[]
   const end = await channel.ping(FIRST_PONG_TIMEOUT_MS)
   if (end === 'answered') return undefined
   if (end === 'unanswered') {
-    const what = `${url.href} takes the WebSocket handshake, and then nothing that is sent comes through within ${FIRST_PONG_TIMEOUT_MS / 1000} s.`
+    const what = `${showUrl(url)} takes the WebSocket handshake, and then nothing that is sent comes through within ${FIRST_PONG_TIMEOUT_MS / 1000} s.`
     return [
       problem(
         'GW-URL-SILENT',
@@ -86,8 +87,10 @@ async function checkIdle(url: URL, channel: FrameChannel, idleMs: number): Promi
   const isDead = !wasCut && (await channel.ping(PONG_TIMEOUT_MS)) !== 'answered'
   if (!wasCut && !isDead) return []
   const intervalS = Math.max(1, Math.floor((silentMs / 1000) * HEARTBEAT_SHARE))
-  const what = wasCut ? `${url.href} was cut off ${silence}.` : `${url.href} was dead ${silence}, and nobody was told.`
-  const fix = `Something on the way forgets silent connections: give the gateways --ping-interval ${intervalS} or less with --ping-data, and raise the proxy's time-out (nginx: \`proxy_read_timeout 3600s; proxy_send_timeout 3600s;\`; HAProxy: timeout tunnel; AWS ALB: idle timeout).`
+  const what = wasCut
+    ? `${showUrl(url)} was cut off ${silence}.`
+    : `${showUrl(url)} was dead ${silence}, and nobody was told.`
+  const fix = `Something on the way forgets silent connections: give the gateways --ping-interval ${intervalS} or less with --ping-data, or --idle-timeout ${2 * intervalS} (they ask halfway), and raise the proxy's time-out (nginx: \`proxy_read_timeout 3600s; proxy_send_timeout 3600s;\`; HAProxy: timeout tunnel; AWS ALB: idle timeout).`
   return [problem('GW-URL-IDLE-CUT', what, fix)]
 }
 
@@ -99,7 +102,7 @@ function explainEnd(url: URL, { closeCode }: FrameChannel, when: string): Findin
       : 'The log of the gateway says why; onConnect and onWebSocketConnect of your Events may close clients, and --ping-not-response-limit those that are silent.'
   return problem(
     'GW-URL-CLOSED',
-    `${url.href} takes the WebSocket handshake and closes the connection ${when}, ${how}.`,
+    `${showUrl(url)} takes the WebSocket handshake and closes the connection ${when}, ${how}.`,
     fix,
   )
 }

@@ -23,6 +23,11 @@ export interface OpenAnswer {
   socket: Socket
 }
 
+/** The origin of a page that is on the same host. */
+export function originOf({ host, protocol }: URL): string {
+  return `${protocol === 'wss:' ? 'https' : 'http'}://${host}`
+}
+
 /** Asks for a WebSocket on a connection, with the headers that a browser sends; never rejects. */
 export function shakeHands(url: URL, socket: Socket): Promise<OpenAnswer | PlainAnswer> {
   const key = randomBytes(16).toString('base64')
@@ -34,7 +39,7 @@ export function shakeHands(url: URL, socket: Socket): Promise<OpenAnswer | Plain
       headers: {
         connection: 'Upgrade',
         host: url.host,
-        origin: `${url.protocol === 'wss:' ? 'https' : 'http'}://${url.host}`,
+        origin: originOf(url),
         'sec-websocket-key': key,
         'sec-websocket-version': '13',
         upgrade: 'websocket',
