@@ -1,5 +1,7 @@
 import { createServer } from 'node:http'
+import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
+import { linkWorker } from '../../gateway/test/support/raw-peer.ts'
 import { startGateway } from '../../gateway/test/support/start-gateway.ts'
 import { buildAnswer } from '../../protocol/test/build-frame.ts'
 import { createIdentity } from '../../protocol/test/certificates.ts'
@@ -230,6 +232,20 @@ describe('nothing is found', () => {
       expect(checks).toContain(`register ${registers[0]}`)
       expect(checks).toContain(`gateway ${own?.lanAddress ?? gateways[1]!.lanAddress}`)
     }
+  })
+
+  it('where a worker comes just after the first look', async () => {
+    const gateway = await startGateway()
+    let looks = 0
+    const register = await serve((socket) => {
+      createInterface(socket).once('line', async () => {
+        looks += 1
+        if (looks === 2) await linkWorker(gateway)
+        socket.write(`${JSON.stringify({ event: 'broadcast_addresses', addresses: [gateway.lanAddress] })}\n`)
+      })
+    })
+    expect((await look([register])).findings).toEqual([])
+    expect(looks).toBe(2)
   })
 
   it('of a register that knows no questions, as one of PHP', async () => {
