@@ -34,7 +34,7 @@ describe('the README', () => {
         .filter((option) => !COMMON.includes(option))
         .sort(),
     ).toEqual(expected.sort())
-    for (const [option, { default: value }] of Object.entries(options as Record<string, { default?: unknown }>)) {
+    for (const [option, { default: value }] of Object.entries<{ default?: unknown; describe: string }>(options)) {
       const row = listed.find((candidate) => candidate.option === `--${option}`)
       if (value !== undefined && value !== '') expect(row?.default, option).toContain(String(value))
     }

@@ -18,7 +18,7 @@ import {
 import { type Announcer, announceGateway } from '@gatewayworker/register'
 import type { Refusal } from './access/admission.ts'
 import { Doorkeeper } from './access/doorkeeper.ts'
-import type { Claims } from './access/token-verifier.ts'
+import { type Claims, subjectOf } from './access/token-verifier.ts'
 import { type ClientQuery, type ClientRow, listClients } from './census.ts'
 import { ClientConnection, type ClientCounters, type ClientSurroundings, PauseReason } from './client-connection.ts'
 import { type ClientAcceptor, ClientPort, type Reception } from './client-port.ts'
@@ -380,16 +380,19 @@ export class GatewayServer {
   }
 
   /** Resolves when everybody who pushes to the uid of a client that is about to come will find it here. */
-  readonly #prepare = async ({ sub = '' }: Claims): Promise<void> => {
-    if (isNobody(sub)) return
-    const forget = this.#uidWatchers.expect(sub)
+  readonly #prepare = async (claims: Claims): Promise<void> => {
+    const uid = subjectOf(claims)
+    if (isNobody(uid)) return
+    const forget = this.#uidWatchers.expect(uid)
     await this.#uidWatchers.whenKnown()
     setImmediate(forget) // it is bound by then, or does not come
   }
 
   /** Its uid is bound before any worker hears of it. */
-  #onClaims(client: ClientConnection, { exp, sub = '' }: Claims = {}): void {
-    if (!isNobody(sub)) this.#hub.bind(client, sub)
+  #onClaims(client: ClientConnection, claims: Claims = {}): void {
+    const uid = subjectOf(claims)
+    if (!isNobody(uid)) this.#hub.bind(client, uid)
+    const { exp } = claims
     if (exp === undefined || !this.#options.jwt?.closeAtExpiry) return
     const leftMs = Math.max(exp * 1000 - Date.now(), 0)
     if (leftMs <= MAX_TIMER_MS) client.expiryTimer = setTimeout(() => this.#onTokenExpired(client), leftMs)

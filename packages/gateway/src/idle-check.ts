@@ -40,6 +40,7 @@ const CHECKS = 20
 export class IdleCheck<Client extends Askable> {
   readonly #asked = new WeakMap<Client, Asked>()
   readonly #options: IdleCheckOptions<Client>
+  #checkedAt = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: IdleCheckOptions<Client>) {
@@ -48,11 +49,20 @@ export class IdleCheck<Client extends Askable> {
 
   start(): void {
     const { timeoutMs } = this.#options
-    if (timeoutMs > 0) this.#timer = setInterval(this.#check, timeoutMs / CHECKS)
+    this.#checkedAt = performance.now()
+    if (timeoutMs > 0) this.#timer = setInterval(this.#onTime, timeoutMs / CHECKS)
   }
 
   stop(): void {
     clearInterval(this.#timer)
+  }
+
+  readonly #onTime = (): void => {
+    const now = performance.now()
+    const isLate = now - this.#checkedAt > (2 * this.#options.timeoutMs) / CHECKS
+    this.#checkedAt = now
+    // After a time in which nothing was done, answers that have come are still to be read.
+    if (!isLate) void this.#check()
   }
 
   readonly #check = inSlices(

@@ -58,13 +58,13 @@ describe('a header of a trusted proxy', () => {
   })
 
   test('says for whom a connection counts, and the proxy itself has no limit', async () => {
-    const { gateway } = await startAll({ ...BEHIND_PROXY, exemptAddresses: [], maxConnectionsPerAddress: 1 })
+    const { gateway, worker } = await startAll({ ...BEHIND_PROXY, exemptAddresses: [], maxConnectionsPerAddress: 1 })
     const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
     const first = await connectClient(gateway, '/', from('192.0.2.1'))
     await connectClient(gateway, '/', from('192.0.2.2'))
     expect(await refusalOf(gateway, '/', from('192.0.2.1'))).toMatchObject({ status: 429 })
     first.close()
-    await first.closed
+    await worker.next(Command.ON_CLOSE)
     await connectClient(gateway, '/', from('192.0.2.1'))
   })
 })
@@ -108,7 +108,7 @@ describe('a PROXY header', () => {
   })
 
   test('a connection that has none, or too long waits for its end, is ended and counted', async () => {
-    const { gateway, worker } = await startAll({ ...PROXY_PROTOCOL, handshakeTimeoutMs: 50 })
+    const { gateway, worker } = await startAll({ ...PROXY_PROTOCOL, handshakeTimeoutMs: 500 })
     const without = await connectSocket(gateway.address.port)
     without.write(request)
     const half = await connectSocket(gateway.address.port)

@@ -14,7 +14,7 @@ const NOBODY_EXEMPT = { exemptAddresses: [] }
 test('with as many connections as there may be the next one is told so, and one that ends makes room', async () => {
   const log = new RecordedLog()
   const gateway = await startGateway({ log, maxConnections: 2 })
-  await linkWorker(gateway)
+  const worker = await linkWorker(gateway)
   const first = await connectClient(gateway)
   await connectClient(gateway)
   expect(await refusalOf(gateway)).toMatchObject({ status: 503, text: 'There is no room for more connections.\n' })
@@ -22,7 +22,7 @@ test('with as many connections as there may be the next one is told so, and one 
     { details: { address: '127.0.0.1', reason: 'connections', refused: 1 }, level: 'warn' },
   ])
   first.close()
-  await first.closed
+  await worker.next(Command.ON_CLOSE)
   await connectClient(gateway)
   expect(gateway.stats()).toMatchObject({ connections: 2, refusedConnections: 1 })
 })
@@ -69,7 +69,7 @@ test('a page of another origin may not connect, one that is named and a program 
 })
 
 test('a connection that is no client in time ends, and is counted', async () => {
-  const gateway = await startGateway({ handshakeTimeoutMs: 50 })
+  const gateway = await startGateway({ handshakeTimeoutMs: 1_000 })
   const worker = await linkWorker(gateway)
   const [client, silent, slow] = [
     await connectClient(gateway),
@@ -84,21 +84,21 @@ test('a connection that is no client in time ends, and is counted', async () => 
 
 test('a flood of refused connections leaves none behind', async () => {
   const gateway = await startGateway({ maxConnections: 1 })
-  await linkWorker(gateway)
+  const worker = await linkWorker(gateway)
   const client = await connectClient(gateway)
   const flood = await Promise.all(Array.from({ length: 500 }, () => connectSocket(gateway.address.port)))
   for (const socket of flood) socket.resume()
   await Promise.all(flood.map((socket) => socket.destroyed || once(socket, 'close')))
   expect(gateway.stats().refused.connections).toBe(500)
   client.close()
-  await client.closed
+  await worker.next(Command.ON_CLOSE)
   await connectClient(gateway)
 })
 
 test('where no HTTP is spoken a connection that is not let in is just ended', async () => {
   for (const ssl of [undefined, makeCertificate()]) {
     const gateway = await startGateway({ maxConnections: 1, protocol: 'text', ssl })
-    const worker = await linkWorker(gateway)
+    const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
     const first = await connectWire(gateway, WIRES.text, ssl !== undefined)
     const received: Buffer[] = []
     const second = (await connectSocket(gateway.address.port)).on('data', (chunk) => received.push(chunk))
@@ -106,7 +106,7 @@ test('where no HTTP is spoken a connection that is not let in is just ended', as
     expect(Buffer.concat(received).toString()).toBe('')
     // Under TLS, too, the place is free when the connection has ended.
     first.socket.end()
-    await once(first.socket, 'close')
+    await worker.next(Command.ON_CLOSE)
     const third = await connectWire(gateway, WIRES.text, ssl !== undefined)
     third.send('let in')
     expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe('let in')

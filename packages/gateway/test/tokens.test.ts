@@ -4,6 +4,7 @@ import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import type { GatewayServerOptions, JwtOptions } from '../src/index.ts'
+import { listen, requestEvents } from './support/event-client.ts'
 import { linkPhpWorker } from './support/php-peer.ts'
 import { linkPeer, linkWorker, type RawPeer } from './support/raw-peer.ts'
 import { RecordedLog } from './support/recorded-log.ts'
@@ -78,6 +79,13 @@ test('a token among the protocols is not agreed upon', async () => {
   socket.terminate()
 })
 
+test('a client that listens needs a token, too', async () => {
+  const { gateway, worker } = await startAll({}, { sse: true })
+  expect((await requestEvents(gateway)).statusCode).toBe(401)
+  await listen(gateway, `/?room=1&token=${await sign()}`)
+  expect(await nextHandshake(worker)).toMatchObject({ claims: { sub: 'ann' }, server: { REQUEST_URI: '/?room=1' } })
+})
+
 test('the uid is bound before any worker hears of the client', async () => {
   const { gateway, worker } = await startAll()
   const backend = await linkPeer(gateway)
@@ -86,6 +94,18 @@ test('the uid is bound before any worker hears of the client', async () => {
   expect(await backend.ask(Command.GET_CLIENT_ID_BY_UID, 'ann')).toEqual([connectionId])
   worker.link.send(Command.SEND_TO_UID, 0, 1, '["ann"]', 'welcome')
   expect(await client.messages.next()).toBe('welcome')
+})
+
+test.each([
+  [17, '17'],
+  ['0', undefined],
+  [{ id: 17 }, undefined],
+  [undefined, undefined],
+])('of the sub %j the uid is %s', async (sub, uid) => {
+  const { gateway, worker } = await startAll()
+  await connectClient(gateway, `/?token=${await sign({ sub })}`)
+  await worker.nextClient()
+  expect(gateway.connections({ limit: 1, offset: 0 }).rows.map((row) => row.uid)).toEqual([uid])
 })
 
 test('PHP finds what the token says in server, where no header can put it', async () => {
@@ -126,7 +146,7 @@ describe('without a valid token', () => {
 })
 
 describe('a token that expires', () => {
-  const soon = () => ({ exp: (Date.now() + 300) / 1000 })
+  const soon = (ms = 300) => ({ exp: (Date.now() + ms) / 1000 })
 
   test('closes its client where that is asked for', async () => {
     const { gateway, worker } = await startAll({ closeAtExpiry: true })
@@ -138,11 +158,12 @@ describe('a token that expires', () => {
 
   test('leaves nothing behind of a client that has gone before, nor closes one that expires in years', async () => {
     const { gateway } = await startAll({ closeAtExpiry: true })
-    const gone = await connectClient(gateway, `/?token=${await sign(soon())}`)
+    const token = await sign(soon(1_500))
+    const gone = await connectClient(gateway, `/?token=${token}`)
     const lasting = await connectClient(gateway, `/?token=${await sign({ exp: 4_000_000_000 })}`)
     gone.close()
     await gone.closed
-    const closing = await connectClient(gateway, `/?token=${await sign(soon())}`)
+    const closing = await connectClient(gateway, `/?token=${token}`)
     await closing.closed
     expect(gateway.stats()).toMatchObject({ connections: 1, expiredClients: 1 })
     expect(lasting.socket.readyState).toBe(lasting.socket.OPEN)

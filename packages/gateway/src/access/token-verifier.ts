@@ -4,6 +4,11 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVeri
 /** What a token says, once it has been proved. */
 export type Claims = JWTPayload
 
+/** Whom a token is about; '' for nobody. It is a text by the book, and a number in many sites' tokens. */
+export function subjectOf({ sub }: { sub?: unknown }): string {
+  return typeof sub === 'string' || typeof sub === 'number' ? String(sub) : ''
+}
+
 /** How tokens are proved. One of `publicKeys` and `secret` is given. */
 export interface TokenOptions {
   /** What `aud` must be, or hold. */
