@@ -150,8 +150,7 @@ export class LinkListener {
     } else if (asksForSecret) {
       this.#challenge(link, frame, hello)
     } else {
-      // The question that comes with the hello is for legacy gateways.
-      this.#welcome(link, hello, {}, isLegacyQuestion)
+      this.#welcome(link, hello)
     }
   }
 
@@ -167,7 +166,7 @@ export class LinkListener {
   }
 
   #challenge(link: Link, { body, command }: Frame, hello: ReceivedHello): void {
-    const { instance, secretKey } = this.#options
+    const { secretKey } = this.#options
     const challenge = msgpack.encode({ nonce: createNonce() })
     const said = [String(command), Buffer.from(body), challenge]
     link.handler = {
@@ -178,26 +177,27 @@ export class LinkListener {
           link.refuse(wrongSecret('the secret key is wrong'))
           return
         }
-        this.#welcome(link, hello, { proof: prove(secretKey, 'link-listener', [...said, instance]) })
+        this.#welcome(link, hello, said)
       },
     }
     link.send(LinkCommand.CHALLENGE, 0, 0, EMPTY, challenge)
   }
 
-  #welcome(link: Link, hello: Hello, more: { proof?: Buffer }, isSkipped?: (first: Frame) => boolean): void {
-    const { instance, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink } = this.#options
+  /** Lets a native peer in; `said` is what the proof is about, where there is a secret. */
+  #welcome(link: Link, hello: Hello, said?: (Buffer | string)[]): void {
+    const { instance, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink, secretKey } = this.#options
     this.#strangers.delete(link)
     link.maxFrameBytes = maxFrameBytes
     link.startKeepAlive()
-    link.send(LinkCommand.HELLO, 0, 0, EMPTY, msgpack.encode({ version: NATIVE_VERSION, instance, ...more }))
+    const proof = said === undefined ? {} : { proof: prove(secretKey, 'link-listener', [...said, instance]) }
+    link.send(LinkCommand.HELLO, 0, 0, EMPTY, msgpack.encode({ version: NATIVE_VERSION, instance, ...proof }))
     const handler = onLink(link, hello)
-    link.handler = handler
-    if (isSkipped === undefined) return
     link.handler = {
       ...handler,
+      // A question that came with the hello is for legacy gateways.
       onFrame: (first) => {
         link.handler = handler
-        if (!isSkipped(first)) handler.onFrame(first, link)
+        if (!isLegacyQuestion(first)) handler.onFrame(first, link)
       },
     }
   }
