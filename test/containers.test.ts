@@ -7,6 +7,8 @@ import type { Program } from './program.ts'
 
 const CLIENT_PORT = 7272
 const LAN_PORT = 2900
+/** What two processes may take to start, or to stop, on a busy machine. */
+const PATIENCE_MS = 25_000
 const ALLOW_PHP = ['--allow-legacy']
 
 /** A register, a gateway in a container that publishes its ports at a host, and two containers for workers behind the address of another host. */
@@ -58,18 +60,25 @@ describeWithNetworks('containers behind the addresses of their hosts', () => {
   })
   afterAll(() => cluster.stop())
 
-  it('are a cluster: two workers with the same name, number and address both serve', () =>
-    expectBothToServe(scripts.businessworker, fixture('hosts.ts')))
+  it(
+    'are a cluster: two workers with the same name, number and address both serve',
+    () => expectBothToServe(scripts.businessworker, fixture('hosts.ts')),
+    2 * PATIENCE_MS,
+  )
 
   describeWithPhp('with PHP', () => {
-    it('are a cluster, too', () => expectBothToServe('test/php/worker.php', fixture('../php/Events.php')))
+    it(
+      'are a cluster, too',
+      () => expectBothToServe('test/php/worker.php', fixture('../php/Events.php')),
+      2 * PATIENCE_MS,
+    )
   })
 
   async function expectBothToServe(script: string, events: string): Promise<void> {
     const gateway = cluster.gateways[0]!
     const before = gateway.lines.length
     const args = ['--events', events, '--name', 'Same', script.endsWith('.php') ? '--register' : '--register-address']
-    const linked = gateway.next({ msg: 'worker linked', workers: 2 })
+    const linked = gateway.next({ msg: 'worker linked', workers: 2 }, PATIENCE_MS)
     const hosts = [cluster.network.host('worker0'), cluster.network.host('worker1')]
     const workers = hosts.map((host) => cluster.run(script, [...args, cluster.registerAddress], host))
     await linked
@@ -82,7 +91,7 @@ describeWithNetworks('containers behind the addresses of their hosts', () => {
     expect(gateway.lines.slice(before).filter(({ msg }) => msg === 'worker gone')).toEqual([])
     await Promise.all(clients.map((client) => client.close()))
 
-    const gone = gateway.next({ msg: 'worker gone', workers: 0 })
+    const gone = gateway.next({ msg: 'worker gone', workers: 0 }, PATIENCE_MS)
     for (const worker of workers) await worker.stop()
     await gone
   }
