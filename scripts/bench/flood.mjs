@@ -17,9 +17,11 @@ const USAGE = `npm run bench -- flood [options]
   --rounds N       pairs of a quiet and a flooded time, each on new processes (3)
   --seconds N      how long each of the two is, after a warm-up (10)
   --size BYTES     of every message (64)
+  --unlimited      measure ours without a limit on messages and bytes as well
 `
 const FLOOD_FILE = fileURLToPath(new URL('./flood-client.mjs', import.meta.url))
 const WARM_UP_SECONDS = 2
+const NO_LIMITS = ['--message-rate', '0', '--byte-rate', '0']
 const HEADER = [
   '',
   'quiet p50 / p99 ms',
@@ -40,16 +42,26 @@ await runScript('flood', USAGE, async () => {
     rounds: 3,
     seconds: 10,
     size: 64,
+    unlimited: false,
   })
-  const sides = { ours: startCluster, ...(flags.plain ? { 'plain ws': startPlain } : {}) }
-  process.stdout.write(`${formatRow(HEADER)}\n`)
-  for (const [side, start] of Object.entries(sides)) {
-    const rounds = []
-    for (let round = 1; round <= flags.rounds; round++) {
+  const frontArgs = flags['gateway-args']
+  const sides = {
+    ours: (options) => startCluster({ ...options, frontArgs }),
+    ...(flags.unlimited && {
+      'ours, no limits': (options) => startCluster({ ...options, frontArgs: [...NO_LIMITS, ...frontArgs] }),
+    }),
+    ...(flags.plain && { 'plain ws': startPlain }),
+  }
+  const measured = Object.fromEntries(Object.keys(sides).map((side) => [side, []]))
+  for (let round = 1; round <= flags.rounds; round++) {
+    for (const [side, start] of Object.entries(sides)) {
       const figures = await measurePair(start, flags, round % 2 === 0)
-      rounds.push(figures)
+      measured[side].push(figures)
       process.stderr.write(`round ${round}/${flags.rounds}, ${side}: ${JSON.stringify(figures)}\n`)
     }
+  }
+  process.stdout.write(`${formatRow(HEADER)}\n`)
+  for (const [side, rounds] of Object.entries(measured)) {
     process.stdout.write(`${formatRow([side, ...summarizePairs(rounds)])}\n`)
   }
 })
@@ -71,10 +83,7 @@ function summarizePairs(rounds) {
 
 async function measurePair(start, flags, isFloodedFirst) {
   const probes = new Probes()
-  const server = await start({
-    env: probes.env,
-    frontArgs: flags['gateway-args'],
-  })
+  const server = await start({ env: probes.env })
   const pair = {}
   for (const isFlooded of isFloodedFirst ? [true, false] : [false, true]) {
     pair[isFlooded ? 'flooded' : 'quiet'] = await measure(server, probes, flags, isFlooded)
