@@ -23,10 +23,9 @@ function probe(folder) {
     lagsMs.push(Math.round(Math.max(0, now - dueAt) * 10) / 10)
     dueAt = now + SAMPLE_MS
     if (lagsMs.length < SAMPLES_PER_LINE) return
-    if (!hasCollected && existsSync(join(folder, 'collect'))) {
-      hasCollected = true
-      collectGarbage()
-    } else if (hasCollected && !existsSync(join(folder, 'collect'))) hasCollected = false
+    const mustCollect = existsSync(join(folder, 'collect'))
+    if (mustCollect && !hasCollected) collectGarbage()
+    hasCollected = mustCollect
     const { user, system } = process.cpuUsage()
     const { heapUsed, rss } = process.memoryUsage()
     const line = {
