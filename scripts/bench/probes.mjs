@@ -64,7 +64,7 @@ export class Probes {
 
   /** Throws away what has been told. */
   remove() {
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
   #linesOf(pid) {
