@@ -56,7 +56,7 @@ export interface GatewayStats extends EventCounters, Omit<ClientCounters, 'recei
   /** Bytes that wait to be sent, to clients and workers. */
   bufferedBytes: number
   connections: number
-  /** Clients that are not read at the moment, because their worker takes no more. */
+  /** Clients that are not read at the moment, because their worker takes no more or they have sent too much. */
   pausedClients: number
   /** Connections that were not let in, by the reason. */
   refused: Readonly<Record<Refusal, number>>

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import type { Refusal } from './access/admission.ts'
 import type { Admitted } from './access/doorkeeper.ts'
 import { refuseRequest, refuseUnread } from './access/http-refusal.ts'
 import type { ClientAcceptor, Reception } from './client-port.ts'
-import { CLOSE_TIMEOUT_MS, type OnClient } from './client-transport.ts'
+import { CLOSE_TIMEOUT_MS, type OnClient, type TransportHandler } from './client-transport.ts'
 import { EventStreams, isForEvents } from './event-streams.ts'
 import { readHandshake } from './handshake.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
@@ -94,17 +94,21 @@ export class WebSocketAcceptor implements ClientAcceptor {
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const origin = this.#reception.admit(socket, peer)
       const transport = new WebSocketTransport(webSocket, socket)
-      const handler = this.#onClient(transport, origin, readHandshake(request, origin, claims))
-      webSocket.on('message', (data, isBinary) => handler.onMessage(data as Buffer, isBinary))
-      webSocket.on('ping', (data) => {
-        // Pongs go past all that bounds what waits for a client; one that does not read needs none.
-        if (handler.onAlive()) webSocket.pong(data)
-      })
-      webSocket.on('pong', () => handler.onAnswer())
-      webSocket.on('error', (error) => handler.onProtocolError(error))
-      webSocket.on('close', () => handler.onClose())
+      listen(webSocket, this.#onClient(transport, origin, readHandshake(request, origin, claims)))
     })
   }
+}
+
+/** A function of its own, so that what listens for as long as the client is there keeps nothing of its request. */
+function listen(webSocket: WebSocket, handler: TransportHandler): void {
+  webSocket.on('message', (data, isBinary) => handler.onMessage(data as Buffer, isBinary))
+  webSocket.on('ping', (data) => {
+    // Pongs go past all that bounds what waits for a client; one that does not read needs none.
+    if (handler.onAlive()) webSocket.pong(data)
+  })
+  webSocket.on('pong', () => handler.onAnswer())
+  webSocket.on('error', (error) => handler.onProtocolError(error))
+  webSocket.on('close', () => handler.onClose())
 }
 
 function refusePlainRequest(response: ServerResponse): void {
