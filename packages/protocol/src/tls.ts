@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import {
   connect as connectTcp,
   createServer as createTcpServer,
@@ -107,6 +108,7 @@ function secureContextOf(tls: TlsIdentity): SecureContext {
   try {
     // Node would take a missing key for none that is needed.
     for (const name of ['ca', 'cert', 'key'] as const) if (tls[name].length === 0) throw new Error(`${name} is empty`)
+    new X509Certificate(tls.ca) // nor does it say that there is none in it
     const context = createSecureContext(contextOptions(tls))
     contexts.set(tls, context)
     return context

@@ -162,6 +162,7 @@ it('certificates that are none, or belong to another key, are BAD_CERTIFICATE', 
   const [one, other] = [createIdentity(), createIdentity()]
   for (const tls of [
     { ...one, cert: 'no certificate' },
+    { ...one, ca: 'no certificate' },
     { ...one, key: other.key },
     { ...one, key: '' },
   ]) {

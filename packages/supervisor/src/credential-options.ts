@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { OptionTable, OptionValues } from './define-app.ts'
@@ -33,6 +34,7 @@ function readTlsFiles({ 'tls-ca': ca, 'tls-cert': cert, 'tls-key': key }: Option
   }
   const tls = { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) }
   try {
+    new X509Certificate(tls.ca) // of which Node says nothing otherwise
     createSecureContext(tls)
   } catch (error) {
     throw new UsageError(`--tls-cert, --tls-key and --tls-ca cannot be used together: ${(error as Error).message}`)
