@@ -5,15 +5,16 @@ import { readFlags, runScript } from './bench-script.mjs'
 import { ChildProcess, cpuTimeUs } from './child-process.mjs'
 import { startCluster } from './contestants.mjs'
 import { LoadConnection } from './load-connection.mjs'
-import { formatRow, median } from './report.mjs'
+import { formatRow } from './report.mjs'
 
 const USAGE = `npm run bench -- uid [options]
   --per-turn N   pushes in one turn of the event loop (100)
-  --rounds N     measurements of each kind; the rows have their medians (3)
+  --rounds N     measurements of each kind; the rows have the best figures: other programs only make them worse (3)
   --seconds N    how long one takes (3)
 `
 const GATEWAYS = [1, 2, 4, 8]
-const CLIENTS = 256
+/** So many that no two pushes on their way together are to the same: what a gateway saves there is not what is measured. */
+const CLIENTS = 2048
 /** What processes use when nothing happens is none of a push's business; for so long nothing happens. */
 const IDLE_MS = 1_000
 const READY_DEADLINE_MS = 20_000
@@ -35,9 +36,9 @@ await runScript('uid', USAGE, async () => {
   }
   process.stdout.write(`${formatRow(['gateways', 'µs: index', 'all gateways', 'pushes/s: index', 'all gateways'])}\n`)
   for (const gateways of GATEWAYS) {
-    const figureOf = (way, name) => median(measured.get(`${gateways} gateways, ${way}`).map((figures) => figures[name]))
-    const micros = ['index', 'all'].map((way) => figureOf(way, 'cpuUs').toFixed(1))
-    const rates = ['index', 'all'].map((way) => Math.round(figureOf(way, 'pushesPerSecond')))
+    const figuresOf = (way, name) => measured.get(`${gateways} gateways, ${way}`).map((figures) => figures[name])
+    const micros = ['index', 'all'].map((way) => Math.min(...figuresOf(way, 'cpuUs')).toFixed(1))
+    const rates = ['index', 'all'].map((way) => Math.round(Math.max(...figuresOf(way, 'pushesPerSecond'))))
     process.stdout.write(`${formatRow([gateways, ...micros, ...rates])}\n`)
   }
 })
