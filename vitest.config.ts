@@ -1,10 +1,33 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Files that take longest, and mostly wait: when they begin first, others have the cores beside them, and none is left to run alone. */
+const SLOW_FILES = [
+  'test/chaos.test.ts',
+  'supervisor/test/watchdog.test.ts',
+  'register/test/discovery.test.ts',
+  'test/start-stop.test.ts',
+  'test/hosts.test.ts',
+  'test/ready.test.ts',
+  'register/test/etcd.test.ts',
+]
+
+class SlowFilesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = SLOW_FILES.findIndex((name) => moduleId.endsWith(name))
+      return at < 0 ? SLOW_FILES.length : at
+    }
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
+}
 
 export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts'],
-    // Two cores: more files at once only make real processes wait for each other.
-    maxWorkers: 2,
+    // For two cores, since many tests wait for processes.
+    maxWorkers: 3,
+    sequence: { sequencer: SlowFilesFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
