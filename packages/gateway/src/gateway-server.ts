@@ -1,11 +1,7 @@
 import {
-  type CloseReason,
-  Command,
   createInstanceId,
   credentialsOf,
   DEFAULT_MAX_FRAME_BYTES,
-  encodeClientId,
-  Flag,
   type GatewayDescription,
   gatewayKey,
   type Hello,
@@ -18,23 +14,14 @@ import {
 import { type Announcer, announceGateway } from '@gatewayworker/register'
 import type { Refusal } from './access/admission.ts'
 import { Doorkeeper } from './access/doorkeeper.ts'
-import { type Claims, subjectOf } from './access/token-verifier.ts'
 import { type ClientQuery, type ClientRow, listClients } from './census.ts'
-import { ClientConnection, type ClientCounters, type ClientSurroundings, PauseReason } from './client-connection.ts'
+import { type ClientConnection, type ClientCounters, PauseReason } from './client-connection.ts'
 import { type ClientAcceptor, ClientPort, type Reception } from './client-port.ts'
-import type { OnClient } from './client-transport.ts'
-import { CloseCode } from './close-codes.ts'
+import { Clientele } from './clientele.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
-import { Heartbeat } from './heartbeat.ts'
 import { Hub } from './hub.ts'
-import { IdleCheck } from './idle-check.ts'
 import { Isolation } from './isolation.ts'
-import { OutgoingMessage } from './message.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions, type GatewaySettings } from './options.ts'
-import { Outbox } from './outbox.ts'
-import { isNobody } from './parameters.ts'
-import { rateCosts } from './rate.ts'
-import { RateLimiter } from './rate-limiter.ts'
 import { Reachability } from './reachability.ts'
 import { BUILT_IN_ROUTERS } from './router.ts'
 import { StreamAcceptor } from './stream-acceptor.ts'
@@ -44,12 +31,8 @@ import { UidWatchers } from './uid-watchers.ts'
 import { WebSocketAcceptor } from './websocket-acceptor.ts'
 import { type EventCounters, WorkerPool } from './worker-pool.ts'
 
-/** How exactly it is known since when a client is silent, in milliseconds. */
-const CLOCK_MS = 100
 /** What a message travels with to its worker, at most. */
 const FRAME_MARGIN_BYTES = 1024
-/** Longer times overflow setTimeout. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** What a gateway process does, in counts. */
 export interface GatewayStats extends EventCounters, Omit<ClientCounters, 'receivedMessages' | 'sentMessages'> {
@@ -77,43 +60,25 @@ export interface GatewayStats extends EventCounters, Omit<ClientCounters, 'recei
  * ```
  */
 export class GatewayServer {
-  /** What happened to clients since the start. */
-  readonly counters: ClientCounters = {
-    droppedMessages: 0,
-    droppedRequests: 0,
-    expiredClients: 0,
-    idleClients: 0,
-    limitedClients: 0,
-    protocolErrors: 0,
-    receivedMessages: 0,
-    sentMessages: 0,
-    slowClients: 0,
-  }
-  readonly #around: CommandSurroundings & ClientSurroundings
+  readonly #clients: Clientele
+  readonly #commands: CommandSurroundings
   readonly #doorkeeper: Doorkeeper
-  readonly #heartbeat: Heartbeat<ClientConnection>
   readonly #hub: Hub<ClientConnection>
-  readonly #idleCheck: IdleCheck<ClientConnection>
   readonly #listener: LinkListener
   readonly #log: Log
   readonly #options: GatewaySettings
   readonly #port: ClientPort
-  readonly #rateLimiter: RateLimiter
   readonly #uidWatchers: UidWatchers
   readonly #workers: WorkerPool
-  #clock: NodeJS.Timeout | undefined
-  /** `performance.now()`, not older than 0.1 s: asked once for all messages of that time. */
-  #now = performance.now()
   #announcer: Announcer | undefined
   #instance = createInstanceId()
   #isolation: Isolation | undefined
-  #gatewayKey = ''
   #lanAddress = ''
   #reachability: Reachability | undefined
 
   constructor(options: GatewayServerOptions) {
     const settings: GatewaySettings = { ...GATEWAY_DEFAULTS, ...withoutUndefined(options) }
-    const { lanHost, lanIp, lanPort, log, maxPayloadBytes, pingData, pingIntervalS, router } = settings
+    const { lanHost, lanIp, lanPort, log, maxPayloadBytes, router } = settings
     if (maxPayloadBytes > DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES) {
       throw new RangeError(`maxPayloadBytes may be ${DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES} at most`)
     }
@@ -131,16 +96,11 @@ export class GatewayServer {
     })
     this.#uidWatchers = new UidWatchers(() => this.#hub)
     this.#hub = new Hub(undefined, this.#uidWatchers)
-    this.#around = {
-      bufferSizeBytes: settings.sendToClientBufferSizeBytes,
-      counters: this.counters,
+    this.#clients = new Clientele({ hub: this.#hub, settings, uidWatchers: this.#uidWatchers, workers: this.#workers })
+    this.#commands = {
       describe: this.#describe,
       hub: this.#hub,
       log,
-      onLeave: this.#onClientLeave,
-      outbox: new Outbox(),
-      rateCosts: rateCosts(settings.messageRate, settings.byteRate),
-      slowClientPolicy: settings.slowClientPolicy,
       uidWatchers: this.#uidWatchers,
       workers: this.#workers,
     }
@@ -156,7 +116,6 @@ export class GatewayServer {
       port: lanPort,
       secretKey: settings.secretKey,
     })
-    this.#rateLimiter = new RateLimiter(settings.ratePolicy, this.counters, log)
     this.#doorkeeper = new Doorkeeper(settings, log)
     this.#port = new ClientPort({
       createAcceptor: (reception) => this.#createAcceptor(reception),
@@ -166,20 +125,8 @@ export class GatewayServer {
       keepAliveMs: settings.idleTimeoutMs / 2,
       log,
       port: settings.clientPort,
-      prepare: this.#prepare,
+      prepare: this.#clients.prepare,
       ssl: settings.ssl,
-    })
-    const ping = new OutgoingMessage(Buffer.from(pingData), false, false)
-    this.#heartbeat = new Heartbeat({
-      clients: () => this.#hub.members(),
-      ping: pingData === '' ? undefined : (client) => client.send(ping),
-      pingIntervalS,
-      pingNotResponseLimit: settings.pingNotResponseLimit,
-    })
-    this.#idleCheck = new IdleCheck({
-      clients: () => this.#hub.members(),
-      onIdle: this.#onClientIdle,
-      timeoutMs: settings.idleTimeoutMs,
     })
   }
 
@@ -220,7 +167,7 @@ export class GatewayServer {
       bufferedBytes += client.bufferedBytes
       if (client.isPaused) pausedClients += 1
     }
-    const { receivedMessages, sentMessages, ...counters } = this.counters
+    const { receivedMessages, sentMessages, ...counters } = this.#clients.counters
     const refused = this.#doorkeeper.refusals.counts
     return {
       bufferedBytes,
@@ -241,7 +188,7 @@ export class GatewayServer {
     const credentials = credentialsOf(this.#options)
     const { port } = await this.#listener.listen()
     this.#lanAddress = `${lanIp}:${port}`
-    this.#gatewayKey = gatewayKey(this.#lanAddress)
+    this.#clients.gatewayKey = gatewayKey(this.#lanAddress)
     try {
       await this.#port.listen()
     } catch (error) {
@@ -260,9 +207,7 @@ export class GatewayServer {
       onIsolated: this.#onIsolated,
       timeoutMs: this.#options.isolationTimeoutMs,
     })
-    this.#heartbeat.start()
-    this.#idleCheck.start()
-    this.#clock = setInterval(this.#tick, CLOCK_MS)
+    this.#clients.start()
   }
 
   /** New connections are shown this certificate. Throws, and changes nothing, if it and the key do not go together. */
@@ -274,15 +219,11 @@ export class GatewayServer {
   async stop(timeoutMs: number = this.#options.stopTimeoutMs): Promise<void> {
     const withdrawn = this.#announcer?.close()
     this.#isolation?.close()
-    this.#heartbeat.stop()
-    this.#idleCheck.stop()
-    clearInterval(this.#clock)
+    this.#clients.stop()
     this.#port.close()
     for (const client of this.#hub.members()) client.pauseReading(PauseReason.GATEWAY_STOPS)
     await this.#workers.whenSettled(timeoutMs / 2) // and what came of it has been sent
-    for (const client of [...this.#hub.members()]) {
-      client.close(CloseCode.GATEWAY_STOPS, 'gateway stops', 'gateway_stopped')
-    }
+    this.#clients.closeAll('gateway stops', 'gateway_stopped')
     await this.#workers.whenSettled(timeoutMs / 2)
     await withdrawn
     await this.#listener.close()
@@ -294,9 +235,7 @@ export class GatewayServer {
       { clients: this.#hub.size },
       'neither a worker nor a register can be reached: all clients are closed',
     )
-    for (const client of [...this.#hub.members()]) {
-      client.close(CloseCode.GATEWAY_STOPS, 'gateway is cut off', 'gateway_lost')
-    }
+    this.#clients.closeAll('gateway is cut off', 'gateway_lost')
     this.#workers.orphanUnserved()
     this.#instance = createInstanceId()
     this.#listener.instance = this.#instance
@@ -304,7 +243,7 @@ export class GatewayServer {
 
   #createAcceptor(reception: Reception): ClientAcceptor {
     const { allowOrigins, compression, log, maxPayloadBytes, protocol, sse } = this.#options
-    const onClient = this.#onClient
+    const { onClient } = this.#clients
     if (protocol === 'websocket') {
       const areOriginsListed = allowOrigins.length > 0
       return new WebSocketAcceptor({ areOriginsListed, compression, maxPayloadBytes, onClient, reception, sse })
@@ -346,95 +285,7 @@ export class GatewayServer {
     workers: this.#workers.size,
   })
 
-  readonly #onFrame: LinkHandler['onFrame'] = (frame, link) => carryOut(this.#around, frame, link)
-
-  readonly #onClient: OnClient = (transport, origin, handshake) => {
-    const connectionId = this.#hub.takeConnectionId()
-    const clientId = encodeClientId(this.#gatewayKey, connectionId)
-    const client = new ClientConnection(connectionId, clientId, transport, origin, this.#around)
-    this.#hub.add(client)
-    this.#onClaims(client, handshake?.claims)
-    this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
-    if (handshake !== undefined) this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, handshake)
-    return {
-      clientId,
-      onMessage: (body, isBinary) => this.#onClientMessage(client, body, isBinary),
-      onAlive: () => this.#onClientAlive(client),
-      onAnswer: () => {
-        client.lastSignAt = performance.now()
-      },
-      onEnd: () => client.end(),
-      onProtocolError: (err) => {
-        if (client.hasLeft) return
-        this.#log.debug({ clientId, err }, 'a client broke the protocol')
-        this.counters.protocolErrors += 1
-        client.leave('protocol_error')
-      },
-      onClose: () => client.leave('client'),
-    }
-  }
-
-  readonly #tick = (): void => {
-    this.#now = performance.now()
-    this.#rateLimiter.release(this.#now)
-  }
-
-  /** Resolves when everybody who pushes to the uid of a client that is about to come will find it here. */
-  readonly #prepare = async (claims: Claims): Promise<void> => {
-    const uid = subjectOf(claims)
-    if (isNobody(uid)) return
-    const forget = this.#uidWatchers.expect(uid)
-    await this.#uidWatchers.whenKnown()
-    setImmediate(forget) // it is bound by then, or does not come
-  }
-
-  /** Its uid is bound before any worker hears of it. */
-  #onClaims(client: ClientConnection, claims: Claims = {}): void {
-    const uid = subjectOf(claims)
-    if (!isNobody(uid)) this.#hub.bind(client, uid)
-    const { exp } = claims
-    if (exp === undefined || !this.#options.jwt?.closeAtExpiry) return
-    const leftMs = Math.max(exp * 1000 - Date.now(), 0)
-    if (leftMs <= MAX_TIMER_MS) client.expiryTimer = setTimeout(() => this.#onTokenExpired(client), leftMs)
-  }
-
-  #onTokenExpired(client: ClientConnection): void {
-    this.counters.expiredClients += 1
-    client.close(CloseCode.TOKEN_EXPIRED, 'token expired', 'token_expired')
-  }
-
-  /** Whether the client is to be answered. */
-  #onClientAlive(client: ClientConnection): boolean {
-    client.lastSignAt = performance.now()
-    client.silentChecks = -1
-    if (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client)) return false
-    client.rate.charge(this.#now, 0)
-    return !client.isFull
-  }
-
-  #onClientMessage(client: ClientConnection, body: Buffer, isBinary: boolean): void {
-    if (client.hasLeft) return
-    client.lastMessageAt = this.#now
-    client.silentChecks = -1
-    if (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client)) {
-      this.counters.droppedRequests += 1
-      return
-    }
-    client.rate.charge(this.#now, body.length)
-    this.counters.receivedMessages += 1
-    this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, body)
-  }
-
-  readonly #onClientIdle = (client: ClientConnection): void => {
-    this.counters.idleClients += 1
-    client.destroy('heartbeat')
-  }
-
-  readonly #onClientLeave = (client: ClientConnection, reason: CloseReason): void => {
-    clearTimeout(client.expiryTimer)
-    this.#hub.remove(client)
-    this.#workers.deliverClose(client, reason)
-  }
+  readonly #onFrame: LinkHandler['onFrame'] = (frame, link) => carryOut(this.#commands, frame, link)
 }
 
 function withoutUndefined<T extends object>(options: T): T {

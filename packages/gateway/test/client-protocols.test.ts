@@ -94,7 +94,7 @@ describe.each(PROTOCOLS)('$name:', (protocol) => {
       sendToClientBufferSizeBytes: 100_000,
     })
     client.socket.pause()
-    while (gateway.counters.slowClients === 0) {
+    while (gateway.stats().slowClients === 0) {
       for (let count = 0; count < 20; count += 1) push('x'.repeat(64 * 1024))
       await backend.settled()
     }
@@ -189,7 +189,7 @@ describe.each(withBounds)('$name:', (protocol) => {
     client.socket.write(tooLong.subarray(0, protocol.name.startsWith('text') ? 100 : 10))
     await client.ended
     expect(await told(worker, 1)).toEqual(['close protocol_error'])
-    expect(gateway.counters.protocolErrors).toBe(1)
+    expect(gateway.stats().protocolErrors).toBe(1)
   })
 
   test('a message as long as may be is none', async () => {

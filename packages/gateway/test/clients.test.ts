@@ -34,7 +34,7 @@ test.each([
   backend.link.send(Command.SEND_TO_ONE, id, 1, '', 'end')
   const messages = await client.messages.take(count + 1)
   expect(messages.map(({ length }) => length)).toEqual([...Array(count).fill(bytes), 3])
-  expect(gateway.counters.slowClients).toBe(0)
+  expect(gateway.stats().slowClients).toBe(0)
 })
 
 describe('a client that reads too slowly', () => {
@@ -65,7 +65,7 @@ describe('a client that reads too slowly', () => {
     const { client, delivered, gateway, id, log, slow, worker } = await overwhelm('close')
     // Once it was closed there is nobody to send to, and so nobody who is slow.
     expect(slow).toBe(1)
-    expect(gateway.counters).toMatchObject({ droppedMessages: 0, slowClients: 1 })
+    expect(gateway.stats()).toMatchObject({ droppedMessages: 0, slowClients: 1 })
     expect(log.of('reads too slowly')).toMatchObject([
       { level: 'warn', details: { bufferSizeBytes: BUFFER_BYTES, clientId: worker.clientId(id), policy: 'close' } },
     ])
@@ -80,7 +80,7 @@ describe('a client that reads too slowly', () => {
     expect(slow).toBeGreaterThan(1)
     expect(delivered + slow).toBe(ENOUGH)
     // The end mark for everybody came too late for it as well.
-    expect(gateway.counters).toMatchObject({ droppedMessages: slow + 1, slowClients: 1 })
+    expect(gateway.stats()).toMatchObject({ droppedMessages: slow + 1, slowClients: 1 })
     expect(log.of('reads too slowly')).toHaveLength(1)
     client.socket.resume()
     await client.messages.take(delivered)
@@ -116,7 +116,7 @@ describe('permessage-deflate', () => {
     const often = JSON.stringify(Array(100).fill('u'))
     backend.link.send(Command.SEND_TO_UID, 0, 1, often, randomBytes(25_000).toString('base64'))
     expect((await client.closed).code).toBe(4001)
-    expect(gateway.counters.slowClients).toBe(1)
+    expect(gateway.stats().slowClients).toBe(1)
   })
 
   test('a client without it gets the same broadcast', async () => {

@@ -147,7 +147,7 @@ describe('a client that listens is gone', () => {
   test('when too much waits for it', async () => {
     const { backend, client, gateway, push, worker } = await startScene({ sendToClientBufferSizeBytes: 100_000 })
     client.response.pause()
-    while (gateway.counters.slowClients === 0) {
+    while (gateway.stats().slowClients === 0) {
       for (let count = 0; count < 20; count += 1) push('x'.repeat(64 * 1024))
       await backend.settled()
     }

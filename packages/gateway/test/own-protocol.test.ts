@@ -36,7 +36,7 @@ test('a packet without a message is a sign of life', async () => {
   const client = await connect()
   client.send('', 'a', '')
   expect(await told(worker, 1)).toEqual(['message a'])
-  expect(gateway.counters.receivedMessages).toBe(1)
+  expect(gateway.stats().requests).toBe(1)
 })
 
 test('a connection has its own context, and says where it comes from', async () => {

@@ -1,0 +1,201 @@
+import { type CloseReason, Command, encodeClientId, Flag, type Log } from '@gatewayworker/protocol'
+import { type Claims, subjectOf } from './access/token-verifier.ts'
+import { ClientConnection, type ClientCounters, type ClientSurroundings } from './client-connection.ts'
+import type { OnClient } from './client-transport.ts'
+import { CloseCode } from './close-codes.ts'
+import { Heartbeat } from './heartbeat.ts'
+import type { Hub } from './hub.ts'
+import { IdleCheck } from './idle-check.ts'
+import { OutgoingMessage } from './message.ts'
+import type { GatewaySettings } from './options.ts'
+import { Outbox } from './outbox.ts'
+import { isNobody } from './parameters.ts'
+import { rateCosts } from './rate.ts'
+import { RateLimiter } from './rate-limiter.ts'
+import type { UidWatchers } from './uid-watchers.ts'
+import type { WorkerPool } from './worker-pool.ts'
+
+export interface ClienteleOptions {
+  hub: Hub<ClientConnection>
+  settings: GatewaySettings
+  uidWatchers: UidWatchers
+  workers: WorkerPool
+}
+
+/** How exactly it is known since when a client is silent, in milliseconds. */
+const CLOCK_MS = 100
+/** Longer times overflow setTimeout. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * The clients of a gateway, from the moment that they are let in: makes their events of what comes on their transports, and looks after those
+ * that are silent, send too much, or whose token expires.
+ *
+ * Invariant: the first event of a client is ON_CONNECT, with its uid bound if a token says it, and the last is ON_CLOSE; after that none is made.
+ */
+export class Clientele {
+  /** What happened to clients since the start. */
+  readonly counters: ClientCounters = {
+    droppedMessages: 0,
+    droppedRequests: 0,
+    expiredClients: 0,
+    idleClients: 0,
+    limitedClients: 0,
+    protocolErrors: 0,
+    receivedMessages: 0,
+    sentMessages: 0,
+    slowClients: 0,
+  }
+  /** What all client ids of this gateway begin with; to be set before the first client comes. */
+  gatewayKey = ''
+  readonly #around: ClientSurroundings
+  readonly #closesAtExpiry: boolean
+  readonly #heartbeat: Heartbeat<ClientConnection>
+  readonly #hub: Hub<ClientConnection>
+  readonly #idleCheck: IdleCheck<ClientConnection>
+  readonly #log: Log
+  readonly #rateLimiter: RateLimiter
+  readonly #uidWatchers: UidWatchers
+  readonly #workers: WorkerPool
+  #clock: NodeJS.Timeout | undefined
+  /** `performance.now()`, not older than 0.1 s: asked once for all messages of that time. */
+  #now = performance.now()
+
+  constructor({ hub, settings, uidWatchers, workers }: ClienteleOptions) {
+    const { log, pingData, pingIntervalS } = settings
+    this.#closesAtExpiry = settings.jwt?.closeAtExpiry ?? false
+    this.#hub = hub
+    this.#log = log
+    this.#uidWatchers = uidWatchers
+    this.#workers = workers
+    this.#around = {
+      bufferSizeBytes: settings.sendToClientBufferSizeBytes,
+      counters: this.counters,
+      log,
+      onLeave: this.#onLeave,
+      outbox: new Outbox(),
+      rateCosts: rateCosts(settings.messageRate, settings.byteRate),
+      slowClientPolicy: settings.slowClientPolicy,
+    }
+    this.#rateLimiter = new RateLimiter(settings.ratePolicy, this.counters, log)
+    const ping = new OutgoingMessage(Buffer.from(pingData), false, false)
+    this.#heartbeat = new Heartbeat({
+      clients: () => hub.members(),
+      ping: pingData === '' ? undefined : (client) => client.send(ping),
+      pingIntervalS,
+      pingNotResponseLimit: settings.pingNotResponseLimit,
+    })
+    this.#idleCheck = new IdleCheck({
+      clients: () => hub.members(),
+      onIdle: this.#onIdle,
+      timeoutMs: settings.idleTimeoutMs,
+    })
+  }
+
+  /** Begins to look after those that are silent. */
+  start(): void {
+    this.#heartbeat.start()
+    this.#idleCheck.start()
+    this.#clock = setInterval(this.#tick, CLOCK_MS)
+  }
+
+  /** Looks after nobody any more. */
+  stop(): void {
+    this.#heartbeat.stop()
+    this.#idleCheck.stop()
+    clearInterval(this.#clock)
+  }
+
+  /** Ends the connections of all. */
+  closeAll(text: string, reason: CloseReason): void {
+    for (const client of [...this.#hub.members()]) client.close(CloseCode.GATEWAY_STOPS, text, reason)
+  }
+
+  /** Resolves when everybody who pushes to the uid of a client that is about to come will find it here. */
+  readonly prepare = async (claims: Claims): Promise<void> => {
+    const uid = subjectOf(claims)
+    if (isNobody(uid)) return
+    const forget = this.#uidWatchers.expect(uid)
+    await this.#uidWatchers.whenKnown()
+    setImmediate(forget) // it is bound by then, or does not come
+  }
+
+  /** A client is let in. */
+  readonly onClient: OnClient = (transport, origin, handshake) => {
+    const connectionId = this.#hub.takeConnectionId()
+    const clientId = encodeClientId(this.gatewayKey, connectionId)
+    const client = new ClientConnection(connectionId, clientId, transport, origin, this.#around)
+    this.#hub.add(client)
+    this.#onClaims(client, handshake?.claims)
+    this.#workers.deliver(client, Command.ON_CONNECT, Flag.SCALAR)
+    if (handshake !== undefined) this.#workers.deliver(client, Command.ON_WEBSOCKET_CONNECT, 0, handshake)
+    return {
+      clientId,
+      onMessage: (body, isBinary) => this.#onMessage(client, body, isBinary),
+      onAlive: () => this.#onAlive(client),
+      onAnswer: () => {
+        client.lastSignAt = performance.now()
+      },
+      onEnd: () => client.end(),
+      onProtocolError: (err) => {
+        if (client.hasLeft) return
+        this.#log.debug({ clientId, err }, 'a client broke the protocol')
+        this.counters.protocolErrors += 1
+        client.leave('protocol_error')
+      },
+      onClose: () => client.leave('client'),
+    }
+  }
+
+  readonly #tick = (): void => {
+    this.#now = performance.now()
+    this.#rateLimiter.release(this.#now)
+  }
+
+  #onClaims(client: ClientConnection, claims: Claims = {}): void {
+    const uid = subjectOf(claims)
+    if (!isNobody(uid)) this.#hub.bind(client, uid)
+    const { exp } = claims
+    if (exp === undefined || !this.#closesAtExpiry) return
+    const leftMs = Math.max(exp * 1000 - Date.now(), 0)
+    if (leftMs <= MAX_TIMER_MS) client.expiryTimer = setTimeout(() => this.#onTokenExpired(client), leftMs)
+  }
+
+  #onTokenExpired(client: ClientConnection): void {
+    this.counters.expiredClients += 1
+    client.close(CloseCode.TOKEN_EXPIRED, 'token expired', 'token_expired')
+  }
+
+  /** Whether the client is to be answered. */
+  #onAlive(client: ClientConnection): boolean {
+    client.lastSignAt = performance.now()
+    client.silentChecks = -1
+    if (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client)) return false
+    client.rate.charge(this.#now, 0)
+    return !client.isFull
+  }
+
+  #onMessage(client: ClientConnection, body: Buffer, isBinary: boolean): void {
+    if (client.hasLeft) return
+    client.lastMessageAt = this.#now
+    client.silentChecks = -1
+    if (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client)) {
+      this.counters.droppedRequests += 1
+      return
+    }
+    client.rate.charge(this.#now, body.length)
+    this.counters.receivedMessages += 1
+    this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, body)
+  }
+
+  readonly #onIdle = (client: ClientConnection): void => {
+    this.counters.idleClients += 1
+    client.destroy('heartbeat')
+  }
+
+  readonly #onLeave = (client: ClientConnection, reason: CloseReason): void => {
+    clearTimeout(client.expiryTimer)
+    this.#hub.remove(client)
+    this.#workers.deliverClose(client, reason)
+  }
+}
