@@ -89,7 +89,7 @@ describe('a reader of packets', () => {
     const reader = readerOf('text')
     reader.push(chunk)
     takeAll(reader, [])
-    expect(reader.takeRest().buffer.byteLength).toBeLessThan(20_000)
+    expect(reader.takeRest().buffer).not.toBe(chunk.buffer)
   })
 
   test.each([
