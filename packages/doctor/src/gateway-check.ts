@@ -1,10 +1,9 @@
 import {
   Command,
   type Credentials,
-  createInstanceId,
-  Dialer,
   type GatewayDescription,
   type GatewayWorkerError,
+  visitGateway,
 } from '@gatewayworker/protocol'
 import { type Finding, parseAddress, problem } from '@gatewayworker/supervisor'
 import { explainPeer } from './explain-peer.ts'
@@ -65,28 +64,16 @@ function isAnother(address: string, { description }: Pick<GatewayView, 'descript
   return description !== undefined && description.lanAddress !== address
 }
 
-function dial(address: string, credentials: Credentials): Promise<Answer> {
-  const { host, port } = parseAddress(address)
-  return new Promise((resolve) => {
-    const finish = (answer: Answer): void => {
-      dialer.destroy()
-      resolve(answer)
-    }
-    const dialer = new Dialer({
-      ...credentials,
-      hello: { instance: createInstanceId(), role: { kind: 'client' }, secretKey: credentials.secretKey ?? '' },
-      helloTimeoutMs: ANSWER_TIMEOUT_MS,
-      host,
-      onDown: finish,
-      onUp(link, instance) {
-        // PHP's know no such question.
-        if (instance === undefined) finish({})
-        else void ask(link).then((description) => finish({ description, instance }))
-        return { onFrame() {} }
-      },
-      port,
-    })
-  })
+async function dial(address: string, credentials: Credentials): Promise<Answer> {
+  try {
+    // PHP's know no such question.
+    return await visitGateway<Answer>(
+      { credentials, gateway: address, timeoutMs: ANSWER_TIMEOUT_MS },
+      async (link, instance) => (instance === undefined ? {} : { description: await ask(link), instance }),
+    )
+  } catch (error) {
+    return error as GatewayWorkerError
+  }
 }
 
 async function ask(link: { ask(command: number, deadlineMs: number): Promise<unknown> }) {

@@ -1,4 +1,4 @@
-import { type Credentials, createInstanceId, Dialer } from '@gatewayworker/protocol'
+import { type Credentials, visitGateway } from '@gatewayworker/protocol'
 import { watchGateways } from '@gatewayworker/register'
 
 export interface ReachabilityOptions {
@@ -54,26 +54,16 @@ export class Reachability {
   }
 
   /** Undefined when this very gateway answers at the address. */
-  #dial(): Promise<string | undefined> {
+  async #dial(): Promise<string | undefined> {
     const { credentials, instance, lanAddress } = this.#options
-    const [host = '', port] = lanAddress.split(':')
-    return new Promise((resolve) => {
-      const finish = (problem?: string): void => {
-        dialer.destroy()
-        resolve(problem)
-      }
-      const dialer = new Dialer({
-        ...credentials,
-        hello: { instance: createInstanceId(), role: { kind: 'client' }, secretKey: credentials.secretKey ?? '' },
-        helloTimeoutMs: TIMEOUT_MS,
-        host,
-        onDown: ({ message }) => finish(`its LAN address cannot be reached: ${message}`),
-        onUp(_link, peer) {
-          finish(peer === instance() ? undefined : `another gateway answers at ${lanAddress}: see --lan-ip`)
-          return { onFrame() {} }
-        },
-        port: Number(port),
-      })
-    })
+    try {
+      const peer = await visitGateway(
+        { credentials, gateway: lanAddress, timeoutMs: TIMEOUT_MS },
+        (_link, name) => name,
+      )
+      return peer === instance() ? undefined : `another gateway answers at ${lanAddress}: see --lan-ip`
+    } catch (error) {
+      return `its LAN address cannot be reached: ${(error as Error).message}`
+    }
   }
 }

@@ -45,3 +45,4 @@ export {
   type UidHash,
 } from './uid-filter.ts'
 export { version } from './version.ts'
+export { type VisitOptions, visitGateway } from './visit.ts'

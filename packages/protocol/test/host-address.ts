@@ -8,7 +8,7 @@ export const hostAddress = addresses.find(({ family, internal }) => family === '
 
 /** A suite that needs such an address; skipped where there is none, and says so. */
 export function describeWithHostAddress(name: string, suite: () => void): void {
-  const skipped = `${name} (skipped: this host has no address but loopback)`
+  const skipped = `${name} (skipped: not possible here: this host has no address but loopback)`
   if (hostAddress === '') console.warn(skipped)
   describe.skipIf(hostAddress === '')(hostAddress === '' ? skipped : name, suite)
 }
