@@ -39,6 +39,11 @@ const options = {
     type: text,
   },
   count: { default: 1, describe: 'How many processes', type: integer(1, 1024) },
+  'event-timeout': {
+    default: 60,
+    describe: 'How long an async handler may take to settle before its client is closed; 0 for any time',
+    type: seconds,
+  },
   'gateway-lost-timeout': {
     default: 30,
     describe: 'How long no register may know a gateway until its clients get their onClose',
@@ -94,6 +99,7 @@ const app = defineApp({
     const worker = new BusinessWorker({
       ...readCredentials(options),
       events,
+      eventTimeoutMs: options['event-timeout'] * 1000,
       gatewayLostTimeoutMs: options['gateway-lost-timeout'] * 1000,
       id: index,
       linkTimeoutMs: options['link-timeout'] * 1000,

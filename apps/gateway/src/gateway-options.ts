@@ -103,7 +103,7 @@ export const gatewayOptions = {
   'ping-data': { default: '', describe: 'What a quiet client is sent at a heartbeat', type: text },
   'poison-limit': {
     default: 3,
-    describe: 'An event is set aside after so many workers have died with it; 0 for never',
+    describe: 'An event is given up after so many workers have died with it; 0 for never',
     type: integer(0),
   },
   router: {
@@ -113,7 +113,17 @@ export const gatewayOptions = {
   },
   'send-to-worker-buffer-size': {
     default: 10_240_000,
-    describe: 'What one worker may have unhandled; from there on its clients are not read',
+    describe: 'What one worker may have unhandled; from there on its clients take turns',
+    type: bytes,
+  },
+  'client-window': {
+    default: 64,
+    describe: 'Events of one client that its worker may have unhandled before the client is not read',
+    type: integer(1),
+  },
+  'client-window-size': {
+    default: 262_144,
+    describe: 'The same in bytes; one event may be under way however long it is',
     type: bytes,
   },
   'send-to-client-buffer-size': { default: 1_024_000, describe: 'Output that may wait for one client', type: bytes },

@@ -80,6 +80,8 @@ const app = defineApp({
       registerAddresses: options['register-address'],
       router: await loadRouter(options.router, context),
       sendToClientBufferSizeBytes: options['send-to-client-buffer-size'],
+      clientWindow: options['client-window'],
+      clientWindowBytes: options['client-window-size'],
       sendToWorkerBufferSizeBytes: options['send-to-worker-buffer-size'],
       slowClientPolicy: options['slow-client-policy'],
       sse: options.sse,

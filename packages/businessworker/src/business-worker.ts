@@ -3,6 +3,7 @@ import { Gateway, GatewayPool, type PooledGateway } from '@gatewayworker/gateway
 import { type Credentials, credentialsOf, type Log, silentLog } from '@gatewayworker/protocol'
 import { AbsentGateways } from './absent-gateways.ts'
 import { Acknowledger } from './acknowledger.ts'
+import { EventTimeout } from './event-timeout.ts'
 import { type Events, findEvents, findStrangers } from './events.ts'
 import type { WorkerSurroundings } from './served-client.ts'
 import { ServedGateway } from './served-gateway.ts'
@@ -11,6 +12,8 @@ import { setTimerLog, Timer } from './timer.ts'
 export interface BusinessWorkerOptions extends Credentials {
   /** The loaded Events module. */
   events: object
+  /** How long a handler may take to settle, in milliseconds, until its client is closed (`handler_timeout`); 0 for any time. Default 60 000. */
+  eventTimeoutMs?: number
   /** How long no register may know a gateway, in milliseconds, until its clients count as gone. Default 30 000. */
   gatewayLostTimeoutMs?: number
   /** Which of the processes of this name it is. Default 0. */
@@ -39,6 +42,7 @@ export interface WorkerStats {
   sends: number
 }
 
+const DEFAULT_EVENT_TIMEOUT_MS = 60_000
 const DEFAULT_GATEWAY_LOST_TIMEOUT_MS = 30_000
 const DEFAULT_STOP_TIMEOUT_MS = 2_000
 /** How long a gateway may take to let this worker go, or to take its last acknowledgements. */
@@ -59,6 +63,7 @@ export class BusinessWorker {
   readonly name: string
   readonly #counters = { handledEvents: 0 }
   readonly #events: Events
+  readonly #eventTimeout: EventTimeout
   readonly #log: Log
   readonly #options: BusinessWorkerOptions
   readonly #absent: AbsentGateways
@@ -72,14 +77,23 @@ export class BusinessWorker {
 
   /** Throws a TypeError if `events` has no handler at all. */
   constructor(options: BusinessWorkerOptions) {
-    const { events, gatewayLostTimeoutMs = DEFAULT_GATEWAY_LOST_TIMEOUT_MS, id = 0, log = silentLog } = options
-    const { name = 'BusinessWorker' } = options
+    const { events, id = 0, log = silentLog, name = 'BusinessWorker' } = options
+    const { eventTimeoutMs = DEFAULT_EVENT_TIMEOUT_MS, gatewayLostTimeoutMs = DEFAULT_GATEWAY_LOST_TIMEOUT_MS } =
+      options
     this.id = id
     this.name = name
     this.#events = findEvents(events)
     this.#log = log
     this.#options = options
-    this.#surroundings = { counters: this.#counters, events: this.#events, log, onHandler: this.#onHandler }
+    this.#eventTimeout = new EventTimeout(eventTimeoutMs)
+    this.#surroundings = {
+      counters: this.#counters,
+      events: this.#events,
+      eventTimeout: this.#eventTimeout,
+      log,
+      onHandler: this.#onHandler,
+      unfinished: new Map(),
+    }
     this.#absent = new AbsentGateways({
       isOnline: (address) => this.#pool?.isOnline(address),
       log,
@@ -125,6 +139,7 @@ export class BusinessWorker {
       role: { kind: 'worker', workerKey: `${this.name}:${this.id}` },
     })
     Gateway.usePool(this.#pool)
+    this.#eventTimeout.start()
     await this.#pool.whenLinked(LINKED_TIMEOUT_MS)
   }
 
@@ -150,6 +165,7 @@ export class BusinessWorker {
     await Promise.all(Array.from(this.#served.values(), (served) => this.#leave(served)))
     this.#absent.close()
     await this.#whenIdle(timeoutMs)
+    this.#eventTimeout.stop()
     // A gateway that takes nothing any more does not hold up the stop.
     await Promise.race([this.#acknowledger.flush(), after(LEAVE_TIMEOUT_MS, undefined, { ref: false })])
     try {

@@ -10,14 +10,14 @@ import {
   msgpack,
 } from '@gatewayworker/protocol'
 import { type ClientFacts, Context, type EventFacts } from './context.ts'
+import type { EventTimeout, Running } from './event-timeout.ts'
 import type { Events } from './events.ts'
+import { findFunction } from './find-function.ts'
 import { readHandshakeRequest } from './handshake-request.ts'
 import { SessionCopy } from './session-copy.ts'
 
 /** An event of a client, taken out of its frame. */
 export interface ClientEvent {
-  /** What the payload weighs, in bytes. */
-  readonly bytes: number
   readonly command: number
   /** The message, or the handshake as it came, or why the client is gone. */
   readonly payload: unknown
@@ -28,13 +28,18 @@ export interface ClientEvent {
 export interface WorkerSurroundings {
   readonly counters: { handledEvents: number }
   readonly events: Events
+  readonly eventTimeout: EventTimeout
   readonly log: Log
   /** A handler of some client has begun, or settled. */
   onHandler(change: 1 | -1): void
+  /** Clients whose handler still runs though their link has ended and others serve them, by id. */
+  readonly unfinished: Map<string, ServedClient>
 }
 
 /** What the clients of one link share: the link, and who is told that their events are handled. */
 export interface LinkSurroundings {
+  /** Whether it has not ended. */
+  readonly isLinked: boolean
   readonly gatewayAddress: string
   readonly gatewayKey: string
   /** The client has handled its last event. */
@@ -52,24 +57,19 @@ const EVENT_OF_COMMAND: Record<number, 'onConnect' | 'onWebSocketConnect' | 'onM
   [Command.ON_CLOSE]: 'onClose',
 }
 
-/** From this many waiting events or bytes on the gateway is asked not to read from the client, until few of both are left. */
-const MANY_EVENTS = 64
-const FEW_EVENTS = 16
-const MANY_BYTES = 256 * 1024
-const FEW_BYTES = 64 * 1024
-
 /**
  * A client that this worker serves: its events one after the other, and its session.
  *
- * Invariants: a handler begins when the one before it has settled, and was written back; a handler that is not async and finds
- * nothing waiting runs in the turn in which its event came; after a refusal or an end of the application's making only onClose runs; while
- * its gateway cannot be heard, no handler begins.
+ * Invariants: a handler begins when the one before it has settled or timed out, also when that began on a link that has ended; a handler that
+ * is not async and finds nothing waiting runs in the turn in which its event came; after a refusal, a timeout or an end of the application's making
+ * only onClose runs; while its gateway cannot be heard, no handler begins. The gateway's window bounds what waits here.
  */
-export class ServedClient implements CurrentClient {
+export class ServedClient implements CurrentClient, Running {
   readonly clientId: string
   readonly connectionId: number
   /** The acknowledgement that is to come has it already. */
   isToAcknowledge = false
+  startedTick = 0
   readonly #around: WorkerSurroundings
   readonly #facts: ClientFacts
   readonly #link: LinkSurroundings
@@ -78,12 +78,15 @@ export class ServedClient implements CurrentClient {
   #context: Context | undefined
   #handled: number
   #hasLeft = false
-  #isBusy = false
+  /** Whether a handler of this client, which began on a link that has ended, still runs. */
+  #isBehind = false
   #isClosing = false
-  #isGatewayPaused = false
   #isSuspended = false
+  /** The event whose handler runs. */
+  #running: ClientEvent | undefined
+  /** The same client on a newer link. */
+  #successor: ServedClient | undefined
   #waiting: ClientEvent[] = []
-  #waitingBytes = 0
 
   /** `handled`: how many of its events were handled before. */
   constructor(
@@ -111,20 +114,14 @@ export class ServedClient implements CurrentClient {
 
   /** Whether a handler runs, or an event waits. */
   get isOccupied(): boolean {
-    return this.#isBusy || this.#waiting.length > 0
+    return this.#running !== undefined || this.#waiting.length > 0
   }
 
   /** An event of the client has come. */
   onEvent(event: ClientEvent): void {
     if (event.command === Command.ON_CLOSE) this.#hasLeft = true
-    if (!this.#isBusy && !this.#isSuspended) {
-      this.#handle(event)
-      return
-    }
-    this.#waiting.push(event)
-    this.#waitingBytes += event.bytes
-    const isMuch = this.#waiting.length >= MANY_EVENTS || this.#waitingBytes >= MANY_BYTES
-    if (isMuch && !this.#isGatewayPaused) this.#pauseGateway(true)
+    if (this.#mayBegin) this.#handle(event)
+    else this.#waiting.push(event)
   }
 
   /** Its gateway cannot be heard any more. */
@@ -132,13 +129,25 @@ export class ServedClient implements CurrentClient {
     this.#isSuspended = true
   }
 
+  /** The gateway tells others, or us anew: what waits is never begun. */
+  abandon(): void {
+    this.#waiting = []
+    if (this.#running !== undefined) this.#around.unfinished.set(this.clientId, this)
+  }
+
+  /** Begins when the handler that runs for the same client on a link that has ended has settled. */
+  beginAfter(predecessor: ServedClient): void {
+    this.#isBehind = true
+    predecessor.#successor = this
+  }
+
   /** Its gateway will never be heard again: what came before is handled, and then that it is gone. */
   onGatewayLost(): void {
     if (!this.#hasLeft) {
-      this.onEvent({ bytes: 0, command: Command.ON_CLOSE, payload: 'gateway_lost', redelivered: false })
+      this.onEvent({ command: Command.ON_CLOSE, payload: 'gateway_lost', redelivered: false })
     }
     this.#isSuspended = false
-    if (!this.#isBusy) this.#handleWaiting()
+    this.#handleWaiting()
   }
 
   onSessionChanged(bytes: Buffer, isOwn: boolean): void {
@@ -149,13 +158,37 @@ export class ServedClient implements CurrentClient {
     this.#isClosing = true
   }
 
-  onSessionWritten(kind: 'replace' | 'merge', session: Session): void {
+  onSessionWritten(kind: 'replace' | 'merge', session: Session): boolean {
     this.#session.onWritten(kind, session)
-    if (this.#context?.touchedSession === undefined) return
-    // What the handler itself has changed so far is still to be stored when it settles.
-    this.#before = kind === 'replace' ? this.#session.read() : mergeSessions(this.#before, session)
-    const { touchedSession } = this.#context
-    refill(touchedSession, kind === 'replace' ? this.#session.read() : mergeSessions(touchedSession, session))
+    if (this.#context?.touchedSession !== undefined) {
+      // What the handler itself has changed so far is still to be stored when it settles.
+      this.#before = kind === 'replace' ? this.#session.read() : mergeSessions(this.#before, session)
+      const { touchedSession } = this.#context
+      refill(touchedSession, kind === 'replace' ? this.#session.read() : mergeSessions(touchedSession, session))
+    }
+    return this.#link.isLinked
+  }
+
+  onEventTimeout(): void {
+    const event = this.#running!
+    const { events, eventTimeout, log } = this.#around
+    const { clientId } = this
+    const name = EVENT_OF_COMMAND[event.command]!
+    const { timeoutMs } = eventTimeout
+    const messageId = this.#context?.messageId
+    const details = { clientId, event: name, messageId, timeoutMs, handler: findFunction(events[name]) }
+    log.error(
+      { ...details, droppedEvents: this.#waiting.filter(({ command }) => command !== Command.ON_CLOSE).length },
+      'a handler did not settle within the event timeout; its client is closed',
+    )
+    this.#isClosing = true
+    this.#context = undefined // what it changes from now on is not stored
+    if (event.command !== Command.ON_CLOSE) this.#send(Command.HANDLER_TIMED_OUT)
+    this.#onSettled(event)
+  }
+
+  get #mayBegin(): boolean {
+    return this.#running === undefined && !this.#isSuspended && !this.#isBehind
   }
 
   #handle(event: ClientEvent): void {
@@ -164,35 +197,43 @@ export class ServedClient implements CurrentClient {
       this.#settle(event)
       return
     }
-    this.#isBusy = true
+    this.#running = event
     this.#around.onHandler(1)
+    this.#around.eventTimeout.begin(this)
     result.then(
       () => this.#onSettled(event),
       (error) => {
-        this.#onError(event, error)
+        if (this.#running === event) this.#onError(event, error)
         this.#onSettled(event)
       },
     )
   }
 
   #onSettled(event: ClientEvent): void {
+    if (this.#running !== event) return // it was given up when its time was over
+    this.#around.eventTimeout.end(this)
     this.#settle(event)
-    this.#isBusy = false
+    this.#running = undefined
     this.#handleWaiting()
     this.#around.onHandler(-1) // not before: the next one has begun, so that the worker is not idle in between
+    const { unfinished } = this.#around
+    if (unfinished.size === 0 || unfinished.get(this.clientId) !== this) return
+    unfinished.delete(this.clientId)
+    this.#successor?.onPredecessorSettled()
+  }
+
+  onPredecessorSettled(): void {
+    this.#isBehind = false
+    this.#handleWaiting()
   }
 
   #handleWaiting(): void {
     let next = 0
-    while (!this.#isBusy && !this.#isSuspended && next < this.#waiting.length) {
-      const waiting = this.#waiting[next]!
-      this.#waitingBytes -= waiting.bytes
-      this.#handle(waiting)
+    while (this.#mayBegin && next < this.#waiting.length) {
+      this.#handle(this.#waiting[next]!)
       next += 1
     }
     this.#waiting.splice(0, next)
-    const isLittle = this.#waiting.length <= FEW_EVENTS && this.#waitingBytes <= FEW_BYTES
-    if (this.#isGatewayPaused && isLittle) this.#pauseGateway(false)
   }
 
   /** Runs the handler; returns its promise if it is async. */
@@ -256,11 +297,6 @@ export class ServedClient implements CurrentClient {
     if (command !== Command.ON_WEBSOCKET_CONNECT) return
     this.#isClosing = true
     this.#send(Command.REFUSE_CLIENT)
-  }
-
-  #pauseGateway(pause: boolean): void {
-    this.#isGatewayPaused = pause
-    this.#send(pause ? Command.PAUSE_CLIENT : Command.RESUME_CLIENT)
   }
 
   #send(command: number, ext: Uint8Array = EMPTY): void {

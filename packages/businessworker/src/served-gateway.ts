@@ -19,7 +19,7 @@ export class ServedGateway implements LinkSurroundings {
   readonly #gateway: PooledGateway
   #handled: ServedClient[] = []
   #hasLeft = false
-  #isLinked = true
+  isLinked = true
 
   constructor(
     gateway: PooledGateway,
@@ -45,7 +45,10 @@ export class ServedGateway implements LinkSurroundings {
     const { command, connectionId } = frame
     if (command === Command.CLIENT_CONTEXT) {
       const origin = msgpack.decode(frame.body) as ClientFacts
-      this.#clients.set(connectionId, new ServedClient(connectionId, origin, frame.ext, frame.id, this, this.#around))
+      const client = new ServedClient(connectionId, origin, frame.ext, frame.id, this, this.#around)
+      this.#clients.set(connectionId, client)
+      const predecessor = this.#around.unfinished.get(client.clientId)
+      if (predecessor !== undefined) client.beginAfter(predecessor)
       return
     }
     const client = this.#clients.get(connectionId)
@@ -65,7 +68,7 @@ export class ServedGateway implements LinkSurroundings {
 
   /** The link has ended. If the gateway has let us go, others serve the clients that we were done with. */
   onDown(): void {
-    this.#isLinked = false
+    this.isLinked = false
     for (const [connectionId, client] of this.#clients) {
       if (this.#hasLeft && !client.isOccupied) this.#clients.delete(connectionId)
       else client.suspend()
@@ -79,7 +82,8 @@ export class ServedGateway implements LinkSurroundings {
 
   /** The gateway is there, and has others serve its clients, or has told us anew. */
   release(): void {
-    this.#clients.clear() // what they wait with is never begun
+    for (const client of this.#clients.values()) client.abandon()
+    this.#clients.clear()
   }
 
   onGone(client: ServedClient): void {
@@ -88,7 +92,7 @@ export class ServedGateway implements LinkSurroundings {
 
   onHandled(client: ServedClient): void {
     this.#around.counters.handledEvents += 1
-    if (client.isToAcknowledge || !this.#isLinked) return
+    if (client.isToAcknowledge || !this.isLinked) return
     client.isToAcknowledge = true
     if (this.#handled.push(client) === 1) this.#acknowledger.add(this)
   }
@@ -112,13 +116,13 @@ export class ServedGateway implements LinkSurroundings {
   }
 
   send(command: number, connectionId: number, flag: number, ext: Uint8Array, body: Uint8Array = EMPTY): void {
-    if (this.#isLinked) this.#gateway.link?.send(command, connectionId, flag, ext, body)
+    if (this.isLinked) this.#gateway.link?.send(command, connectionId, flag, ext, body)
   }
 }
 
 function readEvent(frame: Frame): ClientEvent {
-  const { bodyLength, command, flag } = frame
-  return { bytes: bodyLength, command, payload: readPayload(frame), redelivered: (flag & Flag.REDELIVERED) !== 0 }
+  const { command, flag } = frame
+  return { command, payload: readPayload(frame), redelivered: (flag & Flag.REDELIVERED) !== 0 }
 }
 
 function readPayload(frame: Frame): unknown {

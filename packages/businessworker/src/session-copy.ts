@@ -33,7 +33,8 @@ export class SessionCopy {
 
   /** The gateway tells the session; `isOwn` if that confirms a change made here. */
   onChanged(bytes: Buffer, isOwn: boolean): void {
-    if (isOwn) this.#unconfirmed -= 1
+    // What was written on a link that has ended may be confirmed on the next one, whose copy knows nothing of it.
+    if (isOwn && this.#unconfirmed > 0) this.#unconfirmed -= 1
     if (this.#unconfirmed === 0) this.#bytes = Buffer.from(bytes)
   }
 

@@ -3,6 +3,7 @@ import { Command, encodeFrame, Frame, gatewayKey, msgpack, silentLog } from '@ga
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { AbsentGateways } from '../src/absent-gateways.ts'
 import { Acknowledger } from '../src/acknowledger.ts'
+import { EventTimeout } from '../src/event-timeout.ts'
 import { ServedGateway } from '../src/served-gateway.ts'
 
 const ADDRESS = '127.0.0.1:2900'
@@ -27,7 +28,14 @@ afterEach(() => vi.useRealTimers())
 function lose(connectionId: number, instance: string | undefined = 'one'): ServedGateway {
   const gateway = { address: ADDRESS, key: gatewayKey(ADDRESS), link: undefined } as unknown as PooledGateway
   const events = { onClose: (clientId: string) => void closed.push(Number.parseInt(clientId.slice(12), 16)) }
-  const surroundings = { counters: { handledEvents: 0 }, events, log: silentLog, onHandler: () => {} }
+  const surroundings = {
+    counters: { handledEvents: 0 },
+    events,
+    eventTimeout: new EventTimeout(0),
+    log: silentLog,
+    onHandler: () => {},
+    unfinished: new Map(),
+  }
   const served = new ServedGateway(gateway, instance, new Acknowledger(() => undefined), surroundings)
   const body = msgpack.encode({ gatewayPort: 7272, remoteAddress: '10.0.0.1', remotePort: 50_000 })
   served.onFrame(new Frame(encodeFrame({ body, command: Command.CLIENT_CONTEXT, connectionId }), 0))

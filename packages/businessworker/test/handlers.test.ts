@@ -111,52 +111,6 @@ test('a client that waits does not keep another one waiting', async () => {
   expect((await gate.calls.take(2)).map(({ message }) => message)).toEqual(['first', 'second'])
 })
 
-test('a client with many waiting events is not read until few are left', async () => {
-  const gate = new Gate()
-  const { gateway } = await linkToRawGateway({
-    onMessage: gate.onMessage,
-    onClose: (id) => Gateway.sendToClient(id, 'mark'),
-  })
-  let markers = 100
-  /** The worker has handled what was sent to it, and has said nothing about it. */
-  const isQuiet = async () => {
-    markers += 1
-    gateway.connect(markers)
-    gateway.close(markers)
-    expect(await gateway.frames.next()).toMatchObject({ command: Command.SEND_TO_ONE, connectionId: markers })
-  }
-  gateway.connect(1)
-  // The first is handled at once, and 63 wait.
-  for (let at = 0; at < 64; at += 1) gateway.message(1, String(at))
-  await isQuiet()
-  gateway.message(1, '64')
-  expect(await gateway.frames.next()).toMatchObject({ command: Command.PAUSE_CLIENT, connectionId: 1 })
-  gateway.message(1, '65')
-  await isQuiet()
-  // 65 wait; the 49th that is done leaves 16.
-  for (let at = 0; at < 48; at += 1) (await gate.calls.next()).done.resolve()
-  await isQuiet()
-  const { done, message } = await gate.calls.next()
-  expect(message).toBe('48')
-  done.resolve()
-  expect(await gateway.frames.next()).toMatchObject({ command: Command.RESUME_CLIENT, connectionId: 1 })
-  ;(await gate.calls.next()).done.resolve()
-  await isQuiet()
-})
-
-test('a client with few but long messages waiting is not read either', async () => {
-  const gate = new Gate()
-  const { gateway } = await linkToRawGateway({ onMessage: gate.onMessage })
-  gateway.connect(1)
-  const long = 'x'.repeat(100 * 1024)
-  // The first is handled at once, and three wait.
-  for (let at = 0; at < 4; at += 1) gateway.message(1, long)
-  expect(await gateway.frames.next()).toMatchObject({ command: Command.PAUSE_CLIENT, connectionId: 1 })
-  for (let at = 0; at < 3; at += 1) (await gate.calls.next()).done.resolve()
-  expect(await gateway.frames.next()).toMatchObject({ command: Command.RESUME_CLIENT, connectionId: 1 })
-  ;(await gate.calls.next()).done.resolve()
-})
-
 describe('a handler that throws', () => {
   test.each([
     [

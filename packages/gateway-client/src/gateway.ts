@@ -535,8 +535,8 @@ export class GatewayClient {
     const ext = encodeSession(session)
     const current = currentClient.getStore()
     if (current === undefined || current.clientId !== clientId) return this.#sendTo(clientId, command, ext)
-    current.onSessionWritten(kind, session)
-    return this.#sendTo(clientId, command, ext, { body: EMPTY, flag: Flag.OWN_CHANGE })
+    const flag = current.onSessionWritten(kind, session) ? Flag.OWN_CHANGE : 0
+    return this.#sendTo(clientId, command, ext, { body: EMPTY, flag })
   }
 
   /** Asks all gateways, or some. */

@@ -57,12 +57,8 @@ const LAST_ANSWER_TIMEOUT_MS = 10_000
 
 /** Why a client is not read; it is read when there is no reason left. */
 export const PauseReason = {
-  /** Events of it wait: for a worker, or for their turn. */
+  /** Events of it wait: for a worker, for room in its window, or for their turn. */
   EVENTS_WAIT: 1,
-  /** Its worker has too much on the way or unacknowledged. */
-  WORKER_FULL: 2,
-  /** Its worker has enough of its messages waiting. */
-  WORKER_ASKED: 4,
   /** The gateway is about to go. */
   GATEWAY_STOPS: 8,
   /** It has sent more than its rate. */

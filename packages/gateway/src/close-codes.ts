@@ -8,6 +8,8 @@ export const CloseCode = {
   REFUSED: 1008,
   /** A message was longer than the gateway takes, or than its worker does with the session beside it. */
   TOO_BIG: 1009,
+  /** A message of this client was not handled: its handler did not settle in time, or crashed its workers. Reconnect, with growing pauses. */
+  INTERNAL_ERROR: 1011,
   /** No worker came in time: try again later, with growing pauses. */
   NO_WORKER: 1013,
   /** Too much waited for this client: reconnect and fetch what was missed; find out why it reads so slowly. */

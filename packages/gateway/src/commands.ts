@@ -10,7 +10,7 @@ import {
   type Log,
   msgpack,
 } from '@gatewayworker/protocol'
-import { type ClientConnection, PauseReason } from './client-connection.ts'
+import type { ClientConnection } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
 import type { Hub } from './hub.ts'
 import { OutgoingMessage } from './message.ts'
@@ -80,12 +80,8 @@ const handlers = {
   [Command.ACKNOWLEDGE]: ({ workers }, frame, link) => workers.acknowledge(link, frame.body),
   [Command.LEAVE]: ({ workers }, _frame, link) => workers.leave(link),
 
-  [Command.PAUSE_CLIENT]: (around, frame, link) => {
-    servedBy(around, frame, link)?.pauseReading(PauseReason.WORKER_ASKED)
-  },
-
-  [Command.RESUME_CLIENT]: (around, frame, link) => {
-    servedBy(around, frame, link)?.resumeReading(PauseReason.WORKER_ASKED)
+  [Command.HANDLER_TIMED_OUT]: (around, frame, link) => {
+    servedBy(around, frame, link)?.close(CloseCode.INTERNAL_ERROR, 'event timeout', 'handler_timeout')
   },
 
   [Command.SET_SESSION]: (around, frame, link) => changeSession(around, frame, link, storeSession),

@@ -43,6 +43,7 @@ export class EventQueue {
   #nextToTell: ClientEvent | undefined
   #oldest: ClientEvent | undefined
   #told = 0
+  #toldBytes = 0
 
   /** How many events the client has left behind; the oldest here has the number after it. */
   get handledCount(): number {
@@ -72,6 +73,11 @@ export class EventQueue {
     return this.#told
   }
 
+  /** What those weigh, in bytes. */
+  get toldBytes(): number {
+    return this.#toldBytes
+  }
+
   push(event: ClientEvent): void {
     if (this.#newest === undefined) this.#oldest = event
     else this.#newest.next = event
@@ -81,9 +87,11 @@ export class EventQueue {
 
   /** Its worker is being told the next one. */
   tellNext(): void {
-    this.#nextToTell!.wasTold = true
-    this.#nextToTell = this.#nextToTell!.next
+    const event = this.#nextToTell!
+    event.wasTold = true
+    this.#nextToTell = event.next
     this.#told += 1
+    this.#toldBytes += event.byteLength
   }
 
   /**
@@ -96,12 +104,14 @@ export class EventQueue {
     let bytes = 0
     for (let left = count; left > 0; left -= 1) bytes += this.dropOldest().byteLength
     this.#told -= count
+    this.#toldBytes -= bytes
     return bytes
   }
 
   /** Nobody will acknowledge what was told: it waits again. */
   forgetTold(): void {
     this.#told = 0
+    this.#toldBytes = 0
     this.#nextToTell = this.#oldest
   }
 
@@ -120,5 +130,6 @@ export class EventQueue {
     this.#newest = undefined
     this.#nextToTell = undefined
     this.#told = 0
+    this.#toldBytes = 0
   }
 }

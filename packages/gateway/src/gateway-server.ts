@@ -89,6 +89,8 @@ export class GatewayServer {
     this.#log = log
     this.#workers = new WorkerPool({
       bufferSizeBytes: settings.sendToWorkerBufferSizeBytes,
+      clientWindow: settings.clientWindow,
+      clientWindowBytes: settings.clientWindowBytes,
       log,
       noWorkerTimeoutMs: settings.noWorkerTimeoutMs,
       poisonLimit: settings.poisonLimit,
@@ -257,8 +259,7 @@ export class GatewayServer {
     const worker = this.#workers.add(link, hello)
     return {
       onFrame: this.#onFrame,
-      onFull: () => this.#workers.checkRoom(worker),
-      onDrain: () => this.#workers.checkRoom(worker),
+      onDrain: () => this.#workers.serveLine(worker),
       onClose: () => {
         this.#uidWatchers.forget(link)
         this.#workers.remove(worker)

@@ -25,6 +25,8 @@ interface Asked {
   at: number
   /** What had left if some had to wait, which then leaves only as the client reads; else Infinity. */
   left: number
+  /** When it was asked last: a client that is not read is asked again. */
+  pingedAt: number
 }
 
 /** Checks in the time that a client may be silent: it is gone for so much of the time longer at most. */
@@ -34,8 +36,9 @@ const CHECKS = 20
  * Finds clients whose connection is dead though nobody has said so, as after a power cut: one that was silent for half of the time is
  * asked, and destroyed if it is silent, and reads nothing that waits for it, for the other half too.
  *
- * It is beside the heartbeat, which asks what the application in a client says of itself, by PHP's rules, and counts no answer to this. A client
- * that we do not read is left alone: what it says cannot be heard.
+ * It is beside the heartbeat, which asks what the application in a client says of itself, by PHP's rules, and counts no answer to this. The
+ * answer of a client that we do not read cannot be heard. It is asked all the same: a ping to a side that has closed, or that TCP keep-alive has
+ * found dead, fails and ends the connection.
  */
 export class IdleCheck<Client extends Askable> {
   readonly #asked = new WeakMap<Client, Asked>()
@@ -71,20 +74,29 @@ export class IdleCheck<Client extends Askable> {
   )
 
   #checkClient(client: Client, now: number): void {
-    const patienceMs = this.#options.timeoutMs / 2
-    if (client.isPaused || now - client.heardAt < patienceMs) {
-      this.#asked.delete(client)
+    const { onIdle, timeoutMs } = this.#options
+    const patienceMs = timeoutMs / 2
+    const asked = this.#asked.get(client)
+    if (now - client.heardAt < patienceMs) {
+      if (asked !== undefined) this.#asked.delete(client)
       return
     }
-    const asked = this.#asked.get(client)
+    if (client.isPaused) {
+      // Not before keep-alive had its time: it probes only while nothing of ours is on its way. Once it is read, its time begins anew.
+      const pingedAt = asked?.pingedAt ?? client.heardAt
+      const isDue = now - pingedAt >= timeoutMs
+      if (isDue) client.ask()
+      this.#asked.set(client, { at: now, left: Number.POSITIVE_INFINITY, pingedAt: isDue ? now : pingedAt })
+      return
+    }
     if (asked === undefined) {
       const { bufferedBytes, bytesOut } = client
       const left = bufferedBytes > 0 ? bytesOut - bufferedBytes : Number.POSITIVE_INFINITY
-      if (client.ask()) this.#asked.set(client, { at: now, left })
+      if (client.ask()) this.#asked.set(client, { at: now, left, pingedAt: now })
       return
     }
     const left = client.bytesOut - client.bufferedBytes
-    if (left > asked.left) this.#asked.set(client, { at: now, left })
-    else if (now - asked.at >= patienceMs) this.#options.onIdle(client)
+    if (left > asked.left) this.#asked.set(client, { ...asked, at: now, left })
+    else if (now - asked.at >= patienceMs) onIdle(client)
   }
 }

@@ -12,6 +12,10 @@ export interface GatewayServerOptions extends Credentials, Partial<AccessOptions
   clientHost?: string
   /** 0 for any free one; processes of one node:cluster share it. */
   clientPort?: number
+  /** Events of one client that its worker may have unacknowledged before the client is not read; at least 1. */
+  clientWindow?: number
+  /** The same in bytes; one event may be under way however long it is. */
+  clientWindowBytes?: number
   /** permessage-deflate: saves traffic, costs memory and most of the broadcast speed. */
   compression?: boolean
   /** How long a connection may take to become a client, in milliseconds. */
@@ -54,7 +58,7 @@ export interface GatewayServerOptions extends Credentials, Partial<AccessOptions
   router?: 'least-connections' | 'random' | Router
   /** Output that may wait for one client, in bytes. */
   sendToClientBufferSizeBytes?: number
-  /** What one worker may have on the way or unacknowledged, in bytes; from there on its clients are not read. */
+  /** What one worker may have unacknowledged, in bytes; from there on each of its clients may have one event under way, and the others take turns. */
   sendToWorkerBufferSizeBytes?: number
   /** What happens to a client whose output waits beyond its buffer size: it is closed, or what does not fit is dropped. */
   slowClientPolicy?: 'close' | 'drop'
@@ -72,6 +76,8 @@ export const GATEWAY_DEFAULTS = {
   byteRate: 10 * 1024 * 1024,
   clientHost: '0.0.0.0',
   clientPort: 7272,
+  clientWindow: 64,
+  clientWindowBytes: 256 * 1024,
   compression: false,
   connectionRate: 100,
   exemptAddresses: ['loopback', 'private'],

@@ -13,15 +13,23 @@ import { type ClientConnection, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
 import { ClientEvent, type EventBody } from './event-queue.ts'
 import { Orphans } from './orphans.ts'
-import { leastConnections, type Router } from './router.ts'
-import { WorkerPeer } from './worker-peer.ts'
+import type { Router } from './router.ts'
+import { UnservedClients } from './unserved-clients.ts'
+import { candidatesFor, chooseWorker } from './worker-choice.ts'
+import { isSuspect, WorkerPeer } from './worker-peer.ts'
 
 export interface WorkerPoolOptions {
-  /** What a worker may have unacknowledged, in bytes; from there on its clients are not read. */
+  /** What a worker may have unacknowledged, in bytes, before each client may have one event under way only. */
   bufferSizeBytes: number
+  /** Events of one client that its worker may have unacknowledged. */
+  clientWindow: number
+  /** The same in bytes; one event may be under way however long it is. */
+  clientWindowBytes: number
   log: Log
   noWorkerTimeoutMs: number
-  /** After so many workers have died with an event it is set aside; 0 for never. */
+  /** Called with each event that is given up. */
+  onDeadLetter?(client: ClientConnection, event: ClientEvent, messageId: string): void
+  /** An event is given up when so many workers have died with it, with nothing else under way at the last one; 0 for never. */
   poisonLimit: number
   router: Router
 }
@@ -30,12 +38,12 @@ export interface WorkerPoolOptions {
 export interface EventCounters {
   /** Told again, because the worker that was told before died. */
   redeliveredEvents: number
-  /** Set aside, because worker after worker died with them. */
+  /** Given up, because worker after worker died with them. */
   poisonEvents: number
 }
 
-/** From so many deaths on an event is told to a worker that has no other such event, so that only the guilty one is with it when it dies. */
-const SUSPECT_DEATHS = 2
+/** PHP's workers acknowledge nothing: from so many bytes that the kernel has not taken on, clients wait in line for them. */
+const LEGACY_BUFFER_BYTES = 64 * 1024
 const PAIR_BYTES = 8
 /** After so long without a word TCP asks the host of a worker that may have come back; it has ten seconds to answer. */
 const DOUBTFUL_IDLE_MS = 1_000
@@ -43,18 +51,22 @@ const DOUBTFUL_IDLE_MS = 1_000
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * The workers of a gateway, and which of them serves which client.
+ * The workers of a gateway, which of them serves which client, and how much each may have under way.
  *
+ * ```
+ * client ──▶ EventQueue ──[client's window]──[worker's bound]──▶ worker ──▶ ACKNOWLEDGE: opens both
+ *            not read while an event waits       ╰─ clients that meet the bound stand in line; each turn is one event
+ * ```
  * Invariants: an event is kept until a worker has acknowledged it; a client's events are told in order, to one worker at a time, and go to
- * another one only when that has acknowledged all it was told, or is gone; a worker hears who a client is (CLIENT_CONTEXT) before its first event;
- * a client is not read while events of it wait for a worker, or for their turn, nor while its worker is full. What is told to PHP's workers
- * counts as acknowledged.
+ * another one only when that has acknowledged all it was told, or is gone; a worker hears who a client is (CLIENT_CONTEXT) before its first event.
+ * A client has at most its window of events under way, and is not read while one waits. A worker at its bound is told only the first event
+ * of clients that have nothing under way, and one event of the next client in line for each that it acknowledges. No cost grows with the number of idle clients.
+ * What PHP's workers were told counts as acknowledged, so that for them only the line is kept, and begins where the kernel takes no more.
  */
 export class WorkerPool {
   readonly counters: EventCounters = { poisonEvents: 0, redeliveredEvents: 0 }
   readonly #options: WorkerPoolOptions
-  /** Clients without a worker, in the order in which they came to be so. */
-  readonly #unserved = new Set<ClientConnection>()
+  readonly #unserved: UnservedClients
   readonly #orphans = new Orphans((client) => this.#serve(client))
   #onSettled: (() => void) | undefined
   #wasCutOff = false
@@ -62,6 +74,7 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
+    this.#unserved = new UnservedClients({ ...options, onNoSecondWorker: () => this.#serveUnserved(true) })
   }
 
   /** Whether there is none, and one has not left but was cut off. */
@@ -86,6 +99,7 @@ export class WorkerPool {
     const label = hello.role.kind === 'worker' ? hello.role.workerKey : ''
     const key = `${link.peer.slice(0, link.peer.lastIndexOf(':'))}:${label}`
     const worker = new WorkerPeer(link, hello.instance, key)
+    if (!link.dialect.acknowledges) link.bufferSizeBytes = Math.min(link.bufferSizeBytes, LEGACY_BUFFER_BYTES)
     for (const old of this.#workers) {
       if (old.instance !== worker.instance) continue
       if (old.instance !== undefined) old.link.destroy()
@@ -98,8 +112,7 @@ export class WorkerPool {
       client.events.clear()
       this.#release(client)
     }
-    for (const client of [...this.#unserved]) if (!this.#orphans.has(client)) this.#serve(client)
-    this.checkRoom(worker) // nobody was there to hear it when the link got full
+    this.#serveUnserved()
     return worker
   }
 
@@ -111,12 +124,12 @@ export class WorkerPool {
       { worker: key, clients: clientCount, timesFull, unacknowledgedBytes, workers: this.size },
       'worker gone',
     )
-    worker.unacknowledgedBytes = 0
     this.#wasCutOff ||= !worker.isLeaving
     for (const client of [...worker.clients.values()]) {
       this.#takeBack(client, worker)
       this.#moveOn(client, worker)
     }
+    worker.unacknowledgedBytes = 0
     this.#checkSettled()
   }
 
@@ -153,8 +166,9 @@ export class WorkerPool {
       if (client === undefined) continue
       worker.unacknowledgedBytes -= client.events.acknowledge(pairs.readUInt32BE(at + 4))
       if (client.events.toldCount === 0) this.#onAllAcknowledged(client, worker)
+      else if (client.events.nextToTell !== undefined) this.#tellWaiting(client)
     }
-    this.checkRoom(worker)
+    this.serveLine(worker)
     this.#checkSettled()
   }
 
@@ -173,24 +187,23 @@ export class WorkerPool {
     link?.dialect.tellSession(link, client, link === by ? ownChange : 0)
   }
 
-  /** The clients of a worker are not read from when it is full until there is room again. */
-  checkRoom(worker: WorkerPeer): void {
-    const { bufferSizeBytes } = this.#options
-    const limit = worker.isFull ? bufferSizeBytes / 2 : bufferSizeBytes
-    const isFull = worker.link.isFull || worker.unacknowledgedBytes >= limit
-    if (isFull === worker.isFull) return
-    worker.isFull = isFull
-    if (!isFull) {
-      for (const client of worker.clients.values()) client.resumeReading(PauseReason.WORKER_FULL)
-      return
+  /** There may be room at a worker: clients that wait for it are served in turn, one event each. */
+  serveLine(worker: WorkerPeer): void {
+    if (worker.suspect === undefined && worker.unacknowledgedBytes === 0) {
+      for (const client of worker.suspectsWaiting) {
+        worker.suspectsWaiting.delete(client)
+        this.#tellWaiting(client)
+        if (worker.suspect !== undefined) return
+      }
     }
-    worker.timesFull += 1
-    // Said once, since a worker at its limit gets full and has room again many times a second.
-    if (worker.timesFull === 1) {
-      const { key, clientCount } = worker
-      this.#options.log.warn({ worker: key, clients: clientCount }, 'a worker is too slow; its clients wait')
+    if (worker.isIsolated) return
+    for (const client of worker.line) {
+      if (!this.#hasRoom(worker)) return
+      worker.line.delete(client)
+      const { nextToTell } = client.events
+      if (nextToTell !== undefined && this.#isWindowOpen(client, nextToTell)) this.#tell(worker, client, nextToTell)
+      this.#tellWaiting(client) // its next event waits at the end of the line
     }
-    for (const client of worker.clients.values()) client.pauseReading(PauseReason.WORKER_FULL)
   }
 
   /** Resolves when the workers have acknowledged all that they were told, or at the deadline. */
@@ -206,23 +219,73 @@ export class WorkerPool {
     this.#onSettled = undefined
   }
 
-  /** Tells the client's worker what waits, as far as its turn has come. */
+  /** Tells the client's worker what waits, as far as the client's window and the worker's bound allow. */
   #tellWaiting(client: ClientConnection): void {
     const { events, worker } = client
     if (worker === undefined) {
       this.#serve(client)
       return
     }
-    for (let event = events.nextToTell; event !== undefined; event = events.nextToTell) {
-      if (!worker.isAvailable || !isItsTurn(event, client, worker)) {
-        client.pauseReading(PauseReason.EVENTS_WAIT)
-        return
-      }
+    let event = events.nextToTell
+    while (event !== undefined && this.#mayTell(worker, client, event)) {
       this.#tell(worker, client, event)
+      event = events.nextToTell
+    }
+    if (event !== undefined) {
+      client.pauseReading(PauseReason.EVENTS_WAIT)
+      if (events.toldCount === 0 && this.#isBetterElsewhere(worker, event)) this.#moveOn(client, worker)
+      return
     }
     client.resumeReading(PauseReason.EVENTS_WAIT)
     client.leaveIfDone()
     if (client.hasLeft && events.isEmpty) this.#release(client)
+  }
+
+  /** Whether a client's next event may be told now. If not, what it waits for will call `#tellWaiting`. */
+  #mayTell(worker: WorkerPeer, client: ClientConnection, event: ClientEvent): boolean {
+    if (!worker.isAvailable) return false
+    if (worker.isIsolated || isSuspect(event, worker)) return this.#mayTellAlone(worker, client, event)
+    if (worker.link.isFull) return this.#standInLine(worker, client)
+    if (client.events.toldCount === 0) {
+      if (worker.line.size > 0) worker.line.delete(client) // this is its turn
+      return true
+    }
+    if (!this.#isWindowOpen(client, event)) return false
+    return (worker.line.size === 0 && this.#hasRoom(worker)) || this.#standInLine(worker, client)
+  }
+
+  /** A suspect event is told when its worker has nothing else under way; meanwhile that is told nothing else. */
+  #mayTellAlone(worker: WorkerPeer, client: ClientConnection, event: ClientEvent): boolean {
+    if (!isSuspect(event, worker)) return this.#standInLine(worker, client)
+    if (worker.suspect !== undefined || worker.unacknowledgedBytes > 0) {
+      worker.suspectsWaiting.add(client)
+      return false
+    }
+    worker.suspectsWaiting.delete(client)
+    worker.suspect = client
+    return true
+  }
+
+  #standInLine(worker: WorkerPeer, client: ClientConnection): false {
+    if (!worker.line.has(client)) {
+      worker.line.add(client)
+      worker.timesFull += 1
+      // Said once, since a worker at its bound gets full and has room again many times a second.
+      if (worker.timesFull === 1) {
+        const { key, clientCount } = worker
+        this.#options.log.warn({ worker: key, clients: clientCount }, 'a worker is too slow; its clients wait in turn')
+      }
+    }
+    return false
+  }
+
+  #hasRoom({ link, unacknowledgedBytes }: WorkerPeer): boolean {
+    return unacknowledgedBytes < this.#options.bufferSizeBytes && !link.isFull
+  }
+
+  #isWindowOpen({ events: { toldBytes, toldCount } }: ClientConnection, { byteLength }: ClientEvent): boolean {
+    const { clientWindow, clientWindowBytes } = this.#options
+    return toldCount === 0 || (toldCount < clientWindow && toldBytes + byteLength <= clientWindowBytes)
   }
 
   #tell(worker: WorkerPeer, client: ClientConnection, event: ClientEvent): void {
@@ -237,7 +300,6 @@ export class WorkerPool {
     if (event.wasTold) this.counters.redeliveredEvents += 1
     client.events.tellNext()
     worker.unacknowledgedBytes += event.byteLength
-    if (worker.unacknowledgedBytes >= this.#options.bufferSizeBytes) this.checkRoom(worker)
   }
 
   #tellOnce({ link }: WorkerPeer, client: ClientConnection, { body, command, flag }: ClientEvent): void {
@@ -254,42 +316,45 @@ export class WorkerPool {
   }
 
   #onAllAcknowledged(client: ClientConnection, worker: WorkerPeer): void {
-    if (worker.suspect === client) {
-      worker.suspect = undefined
-      this.#tellWaiting(client)
-      this.#tellNextSuspect(worker)
-    }
+    if (worker.suspect === client) worker.suspect = undefined
     client.leaveIfDone()
     if (client.hasLeft && client.events.isEmpty) this.#release(client)
-    else if (worker.isLeaving && client.events.toldCount === 0) this.#moveOn(client, worker)
+    else if (worker.isLeaving) this.#moveOn(client, worker)
+    else if (client.events.nextToTell !== undefined) this.#tellWaiting(client)
   }
 
-  #tellNextSuspect(worker: WorkerPeer): void {
-    for (const client of worker.suspectsWaiting) {
-      if (worker.suspect !== undefined) return
-      worker.suspectsWaiting.delete(client)
-      if (client.worker === worker) this.#tellWaiting(client)
-    }
+  /** Whether an event waits for a worker that is kept for suspect events, while another one is not. */
+  #isBetterElsewhere(worker: WorkerPeer, event: ClientEvent): boolean {
+    if (!worker.isIsolated || isSuspect(event, worker)) return false
+    return this.#workers.some(({ isAvailable, isIsolated }) => isAvailable && !isIsolated)
   }
 
   /** What a worker was told and is not to acknowledge any more waits again. */
   #takeBack(client: ClientConnection, worker: WorkerPeer): void {
     const { events } = client
     if (events.toldCount === 0) return
+    const wasAlone = events.toldBytes === worker.unacknowledgedBytes
     events.forgetTold()
     if (worker.isLeaving) return // it went because it was asked to
-    const { log, poisonLimit } = this.#options
+    const { poisonLimit } = this.#options
     const oldest = events.oldest!
     oldest.deaths += 1
-    if (oldest.deaths !== poisonLimit) return
-    const messageId = `${client.clientId}-${events.handledCount + 1}`
+    if (poisonLimit > 0 && oldest.deaths >= poisonLimit && wasAlone) this.#giveUp(client, oldest)
+  }
+
+  /** Makes an event a dead letter, and closes its client: it would miss what was to come of the event. */
+  #giveUp(client: ClientConnection, event: ClientEvent): void {
+    const { log, onDeadLetter } = this.#options
+    const { clientId, events } = client
+    const messageId = `${clientId}-${events.handledCount + 1}`
     events.dropOldest()
     this.counters.poisonEvents += 1
-    const { command, deaths } = oldest
     log.error(
-      { clientId: client.clientId, messageId, command, workersDied: deaths },
-      'an event is set aside, because worker after worker died with it',
+      { clientId, messageId, command: event.command, workersDied: event.deaths },
+      'an event is given up, because worker after worker died with it; its client is closed',
     )
+    onDeadLetter?.(client, event, messageId)
+    client.close(CloseCode.INTERNAL_ERROR, 'an event could not be handled', 'dead_letter')
   }
 
   /** Another worker is to serve the client. */
@@ -300,55 +365,38 @@ export class WorkerPool {
   }
 
   #release(client: ClientConnection): void {
-    client.worker?.clients.delete(client.connectionId)
+    const { worker } = client
+    if (worker !== undefined) {
+      worker.clients.delete(client.connectionId)
+      worker.line.delete(client)
+      worker.suspectsWaiting.delete(client)
+      if (worker.suspect === client) worker.suspect = undefined
+    }
     client.worker = undefined
     this.#unserved.delete(client)
-    client.resumeReading(PauseReason.WORKER_FULL | PauseReason.WORKER_ASKED)
   }
 
   /** Gives the client a worker, which hears at once who it is and what has happened. */
-  #serve(client: ClientConnection): void {
+  #serve(client: ClientConnection, takesOnlyWorker = false): void {
+    const { log, router } = this.#options
     const available = this.#workers.filter((worker) => worker.isAvailable)
-    if (available.length === 0) {
-      this.#unserved.add(client)
-      if (!client.hasLeft && !client.events.isEmpty) this.#awaitWorker(client)
+    const candidates = takesOnlyWorker ? available : candidatesFor(client, available)
+    if (candidates.length === 0) {
+      this.#unserved.add(client, available.length > 0)
       return
     }
-    clearTimeout(client.noWorkerTimer)
-    client.noWorkerTimer = undefined
     this.#unserved.delete(client)
-    const worker = this.#choose(available, client)
+    const worker = chooseWorker(candidates, client, router, log)
     client.worker = worker
     client.lastWorker = worker.instance
     worker.clients.set(client.connectionId, client)
     if (!client.hasLeft) worker.clientCount += 1
     worker.link.dialect.tellClient(worker.link, client, client.events.handledCount)
-    if (worker.isFull) client.pauseReading(PauseReason.WORKER_FULL)
     this.#tellWaiting(client)
   }
 
-  #awaitWorker(client: ClientConnection): void {
-    client.pauseReading(PauseReason.EVENTS_WAIT)
-    const { log, noWorkerTimeoutMs } = this.#options
-    client.noWorkerTimer ??= setTimeout(() => {
-      log.warn({ clientId: client.clientId, noWorkerTimeoutMs }, 'no worker came for a client; it is closed')
-      client.close(CloseCode.NO_WORKER, 'no worker', 'no_worker')
-    }, noWorkerTimeoutMs)
-  }
-
-  #choose(workers: readonly WorkerPeer[], client: ClientConnection): WorkerPeer {
-    const { log, router } = this.#options
-    const { body = EMPTY, command = Command.CLIENT_CONTEXT } = client.events.nextToTell ?? {}
-    const bytes = body instanceof Uint8Array ? body : EMPTY
-    try {
-      const chosen = router(workers, client, command, bytes)
-      const worker = workers.find((known) => known === chosen)
-      if (worker !== undefined) return worker
-      log.error({ clientId: client.clientId }, 'the router returned something that is none of the workers')
-    } catch (err) {
-      log.error({ clientId: client.clientId, err }, 'the router threw')
-    }
-    return leastConnections(workers, client, command, bytes) as WorkerPeer
+  #serveUnserved(takesOnlyWorker = false): void {
+    for (const client of this.#unserved) if (!this.#orphans.has(client)) this.#serve(client, takesOnlyWorker)
   }
 
   #workerOn(link: Link): WorkerPeer | undefined {
@@ -360,16 +408,4 @@ export class WorkerPool {
       this.#onSettled()
     }
   }
-}
-
-/** An event that workers died with is told alone: not behind another such one, and with nothing of its client behind it. */
-function isItsTurn(event: ClientEvent, client: ClientConnection, worker: WorkerPeer): boolean {
-  if (worker.suspect === client) return false
-  if (event.deaths < SUSPECT_DEATHS || !worker.link.dialect.acknowledges) return true
-  if (worker.suspect !== undefined) {
-    worker.suspectsWaiting.add(client)
-    return false
-  }
-  worker.suspect = client
-  return true
 }

@@ -33,6 +33,7 @@ const CASES: [reason: string, what: string, end: (scene: Scene) => unknown, opti
       },
     ],
     ['refused', 'was refused', ({ id, worker }) => worker.ask(Command.REFUSE_CLIENT, '', id)],
+    ['handler_timeout', 'has a stuck handler', ({ id, worker }) => worker.ask(Command.HANDLER_TIMED_OUT, '', id)],
     [
       'slow',
       'reads too slowly',

@@ -344,10 +344,10 @@ describe('what makes no sense', () => {
     expect(await received()).toEqual([[], [], []])
   })
 
-  test('a backend cannot pause a client, only the worker that serves it', async () => {
-    backend.link.send(Command.PAUSE_CLIENT, ids[0])
+  test('HANDLER_TIMED_OUT is obeyed from the worker that serves the client only', async () => {
+    backend.link.send(Command.HANDLER_TIMED_OUT, ids[0])
     const stranger = await linkWorker(gateway, 'stranger:0')
-    stranger.link.send(Command.PAUSE_CLIENT, ids[0])
+    stranger.link.send(Command.HANDLER_TIMED_OUT, ids[0])
     await Promise.all([backend.settled(), stranger.settled()])
     clients[0].send('still heard')
     expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe('still heard')

@@ -81,14 +81,24 @@ test('what the kernel takes for one that is gone does not make it alive', async 
   expect(client.idleAfterMs).toBe(TIMEOUT_MS)
 })
 
-test('one that cannot be asked, or that we do not read, is left alone', async () => {
+test('one that cannot be asked is left alone', async () => {
   const client = start()
   client.canAnswer = false
   await vi.advanceTimersByTimeAsync(5 * TIMEOUT_MS)
-  client.canAnswer = true
+  expect(client.idleAfterMs).toBeUndefined()
+})
+
+test('one that is not read is asked once in the time-out, and never idle; its time begins when it is read again', async () => {
+  const client = start()
   client.isPaused = true
   await vi.advanceTimersByTimeAsync(5 * TIMEOUT_MS)
+  expect(client.asked).toBe(5)
   expect(client.idleAfterMs).toBeUndefined()
+  client.isPaused = false
+  await vi.advanceTimersByTimeAsync(0.4 * TIMEOUT_MS)
+  expect(client.idleAfterMs).toBeUndefined()
+  await vi.advanceTimersByTimeAsync(0.2 * TIMEOUT_MS)
+  expect(client.idleAfterMs).toBeDefined()
 })
 
 test('without a time-out nobody is asked', async () => {

@@ -230,38 +230,6 @@ describe('a worker that dies', () => {
     await next.settled()
     expect(next.frames.size).toBe(0)
   })
-
-  test('lets go of a client that it had paused', async () => {
-    const gateway = await startGateway()
-    const worker = await linkWorker(gateway, 'worker:0')
-    const client = await connectClient(gateway)
-    worker.link.send(Command.PAUSE_CLIENT, await worker.nextClient())
-    await worker.settled()
-    client.send('a')
-    const next = await linkWorker(gateway, 'worker:1')
-    worker.kill()
-    expect(String((await next.next(Command.ON_MESSAGE)).body)).toBe('a')
-  })
-})
-
-describe('a worker that has enough of a client', () => {
-  test('gets no more of it until it asks, and then everything in order', async () => {
-    const gateway = await startGateway()
-    const worker = await linkWorker(gateway)
-    const [client, other] = [await connectClient(gateway), await connectClient(gateway)]
-    const id = await worker.nextClient()
-    await worker.nextClient()
-    worker.link.send(Command.PAUSE_CLIENT, id)
-    await worker.settled()
-    for (const text of ['a', 'b']) client.send(text)
-    for (let at = 0; at < 50; at += 1) {
-      other.send('other')
-      expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe('other')
-    }
-    worker.link.send(Command.RESUME_CLIENT, id)
-    const messages = [await worker.next(Command.ON_MESSAGE), await worker.next(Command.ON_MESSAGE)]
-    expect(messages.map(({ body }) => String(body))).toEqual(['a', 'b'])
-  })
 })
 
 test('a worker that does not read makes its clients wait; others are served, and nothing is lost', async () => {

@@ -96,14 +96,12 @@ export const CommandToGateway = {
   BATCH_GET_CLIENT_COUNT_BY_GROUP: 28,
   /** Worker only: change top-level keys of the session. connection; ext = value {set: map, unset: list of keys}. */
   PATCH_SESSION: 105,
-  /** Worker only: stop reading from this client, I have enough of it waiting. connection. */
-  PAUSE_CLIENT: 106,
-  /** Worker only: read from this client again. connection. */
-  RESUME_CLIENT: 107,
   /** Worker only: onWebSocketConnect threw; close the client as refused. connection. */
   REFUSE_CLIENT: 108,
   /** Worker only: these events are handled. body = pairs of uint32: connection, and the number of its last event that is. */
   ACKNOWLEDGE: 109,
+  /** Worker only: a handler of this client did not settle in time; close the client. connection. */
+  HANDLER_TIMED_OUT: 111,
   /** Worker only, question → null: give me nothing new. What was told before it is handled and acknowledged; then the worker goes. */
   LEAVE: 110,
   /** Question → whether the sender may rely, for UID_LEASE_MS, on what it is told of the uids that are here. */
@@ -149,10 +147,14 @@ export const Flag = {
 export const CLOSE_REASONS = [
   /** The client has ended the connection, or it broke. */
   'client',
+  /** An event of it was given up, because worker after worker died with it. */
+  'dead_letter',
   /** Its gateway was killed or cut off for good. */
   'gateway_lost',
   /** Its gateway was stopped. */
   'gateway_stopped',
+  /** A handler of it did not settle within the event timeout. */
+  'handler_timeout',
   /** It said nothing for as long as the heartbeat or the idle time-out allows. */
   'heartbeat',
   /** The application has closed it. */
@@ -171,5 +173,5 @@ export const CLOSE_REASONS = [
   'token_expired',
 ] as const
 
-/** Why a client is gone: `client`, `gateway_lost`, `gateway_stopped`, `heartbeat`, `kicked`, `no_worker`, `protocol_error`, `rate_limited`, `refused`, `slow` or `token_expired`. */
+/** Why a client is gone: `client`, `dead_letter`, `gateway_lost`, `gateway_stopped`, `handler_timeout`, `heartbeat`, `kicked`, `no_worker`, `protocol_error`, `rate_limited`, `refused`, `slow` or `token_expired`. */
 export type CloseReason = (typeof CLOSE_REASONS)[number]

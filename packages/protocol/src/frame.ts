@@ -70,6 +70,11 @@ export class Frame {
     return this.#bytes.subarray(this.#start + HEADER_BYTES + this.extLength, this.#start + this.length)
   }
 
+  /** The frame in a buffer of its own, which outlives the chunk. */
+  copy(): Frame {
+    return new Frame(Buffer.from(this.#bytes.subarray(this.#start, this.#start + this.length)), 0)
+  }
+
   /** The extra payload as text. */
   get extText(): string {
     const from = this.#start + HEADER_BYTES

@@ -9,6 +9,7 @@ import { EMPTY, encodeFrame, Frame, type FrameParts } from './frame.ts'
 import { numberToIp } from './ipv4.ts'
 import { isNull, readLegacyAnswer } from './legacy-answers.ts'
 import { askWhoGetsIt } from './legacy-receipts.ts'
+import { LegacyWindows } from './legacy-windows.ts'
 import type { Link, LinkHandler } from './link.ts'
 import { type Log, silentLog } from './log.ts'
 import { phpSerialize } from './php-codec.ts'
@@ -50,9 +51,10 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
   readonly #eventsBefore = randomInt(2 ** 31)
   readonly #link: Link
   readonly #log: Log
-  /** Clients of which we have enough waiting. Their gateway cannot be asked to hold them back, so the whole link is. */
-  readonly #pausedClients = new Set<number>()
   readonly #questions: LegacyQuestion[] = []
+  readonly #windows = new LegacyWindows(this.#eventsBefore, (event) => this.#handOnEvent(event))
+  /** Whether so much waits for room in the windows that nothing more is read. */
+  #isFull = false
   #isPaused = false
   /** PHP's gateways go on telling us what happens; nobody is there to hear it. */
   #isLeft = false
@@ -104,15 +106,11 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
   ): void {
     switch (command) {
       case Command.ACKNOWLEDGE:
-        break // PHP's gateways keep no events
-      case Command.PAUSE_CLIENT:
-        this.#pausedClients.add(connectionId)
-        this.#updateReading()
+        // PHP's gateways keep no events, but we hold back those beyond a client's window.
+        this.#windows.acknowledge(body as Buffer)
+        this.#checkRoom()
         break
-      case Command.RESUME_CLIENT:
-        this.#pausedClients.delete(connectionId)
-        this.#updateReading()
-        break
+      case Command.HANDLER_TIMED_OUT:
       case Command.REFUSE_CLIENT:
         this.#link.send(Command.KICK, connectionId, 0, EMPTY, PHP_NULL)
         break
@@ -160,18 +158,20 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
   onFrame(frame: Frame): void {
     const { command, connectionId } = frame
     if (this.#isLeft || !EVENTS.has(command)) return // or of a later version
-    if (command === Command.ON_CONNECT) this.#clients.delete(connectionId)
+    if (command === Command.ON_CONNECT) {
+      this.#windows.release(connectionId)
+      this.#clients.delete(connectionId)
+    }
     const client = this.#clients.get(connectionId)
     if (client === undefined) this.#onNewClient(frame)
     else if (client.unconfirmed === 0 && !client.session.equals(frame.ext)) {
       client.session = Buffer.from(frame.ext)
       this.#tellSession(connectionId, client, 0)
     }
-    if (command === Command.ON_CLOSE) {
-      this.#clients.delete(connectionId)
-      this.#pausedClients.delete(connectionId)
-    }
-    this.#handOn(toNativeEvent(frame))
+    if (command === Command.ON_CLOSE) this.#clients.delete(connectionId)
+    const event = toNativeEvent(frame)
+    this.#windows.push(event instanceof Frame ? event : new Frame(encodeFrame(event), 0))
+    this.#checkRoom()
   }
 
   onBareAnswer(value: Buffer): void {
@@ -211,8 +211,22 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
     })
   }
 
-  #handOn(event: Frame | FrameParts): void {
-    this.handler.onFrame(event instanceof Frame ? event : new Frame(encodeFrame(event), 0), this.#link)
+  #handOnEvent(event: Frame): void {
+    if (event.command === Command.ON_CLOSE) this.#windows.delete(event.connectionId)
+    this.handler.onFrame(event, this.#link)
+  }
+
+  #handOn(event: FrameParts): void {
+    this.handler.onFrame(new Frame(encodeFrame(event), 0), this.#link)
+  }
+
+  /** A PHP gateway cannot hold back one client, so from the bound on until half of it the whole link is not read. */
+  #checkRoom(): void {
+    const { waitingBytes } = this.#windows
+    const isFull = waitingBytes >= this.#link.bufferSizeBytes / (this.#isFull ? 2 : 1)
+    if (isFull === this.#isFull) return
+    this.#isFull = isFull
+    this.#updateReading()
   }
 
   #tellSession(connectionId: number, client: LegacyClient, flag: number): void {
@@ -302,7 +316,7 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
 
   /** A handler may wait for an answer before it can take more, so the link is read while one is on its way. */
   #updateReading(): void {
-    if (this.#isPaused || (this.#pausedClients.size > 0 && this.#questions.length === 0)) this.#link.pause()
+    if (this.#isPaused || (this.#isFull && this.#questions.length === 0)) this.#link.pause()
     else this.#link.resume()
   }
 }

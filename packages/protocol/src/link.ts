@@ -66,7 +66,7 @@ export class Link {
   /** How to speak to the other side, when that has dialled. */
   dialect: Dialect = nativeDialect
   handler: LinkHandler
-  readonly bufferSizeBytes: number
+  bufferSizeBytes: number
   readonly #keepAliveMs: number
   readonly #log: Log
   /** Asked of the system only when it is wanted: not for each of the connections that last one command. */

@@ -309,62 +309,102 @@ describe('events', () => {
   })
 })
 
-describe('a client of which we have enough', () => {
+describe('the window of a client', () => {
+  /** A worker's view: what was handed on, and how it acknowledges. */
+  async function linkWorkerToPhp() {
+    const linked = await linkToPhp()
+    const { events, handledBefore, link } = linked
+    /** The worker says that it has handled so many events of a client in all. */
+    const acknowledge = (connectionId: number, count: number) => {
+      const pair = Buffer.alloc(8)
+      pair.writeUInt32BE(connectionId)
+      pair.writeUInt32BE(((handledBefore.get(connectionId) ?? 0) + count) >>> 0, 4)
+      link.send(Command.ACKNOWLEDGE, 0, 0, '', pair)
+    }
+    const bodies = (connectionId: number) =>
+      events.filter(([what, id]) => what === 'message' && id === connectionId).map((told) => told[3])
+    return { ...linked, acknowledge, bodies }
+  }
+
+  const messages = (connectionId: number, from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, at) =>
+      event({ cmd: 3, connection_id: connectionId, body: `m${from + at}` }),
+    )
+  const names = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => `m${from + at}`)
+
+  it('bounds what the worker has under way of it; the rest waits here, and other clients do not', async () => {
+    const { acknowledge, bodies, php, settled } = await linkWorkerToPhp()
+    php.write(...messages(5, 1, 100), ...messages(6, 1, 2))
+    await settled()
+    expect(bodies(5)).toEqual(names(1, 64))
+    expect(bodies(6)).toEqual(names(1, 2))
+    acknowledge(5, 10)
+    expect(bodies(5)).toEqual(names(1, 74))
+    acknowledge(5, 36)
+    expect(bodies(5)).toEqual(names(1, 100))
+    acknowledge(5, 100)
+    php.write(...messages(5, 101, 101))
+    await settled()
+    expect(bodies(5)).toEqual(names(1, 101))
+  })
+
+  it('bounds bytes, too, and passes one event however long it is', async () => {
+    const { acknowledge, bodies, php, settled } = await linkWorkerToPhp()
+    const long = 'x'.repeat(1_000_000)
+    php.write(event({ cmd: 3, connection_id: 5, body: long }), event({ cmd: 3, connection_id: 5, body: 'next' }))
+    await settled()
+    expect(bodies(5)).toEqual([long])
+    acknowledge(5, 1)
+    expect(bodies(5)).toEqual([long, 'next'])
+  })
+
+  it('holds back its end as well, and nothing of it is left then', async () => {
+    const { acknowledge, bodies, events, php, settled } = await linkWorkerToPhp()
+    php.write(...messages(5, 1, 65), event({ cmd: 4, connection_id: 5, body: '' }))
+    await settled()
+    expect(events.at(-1)?.[0]).toBe('message')
+    acknowledge(5, 64)
+    expect(events.at(-1)?.[0]).toBe('close')
+    // Its number is used again.
+    php.write(event({ cmd: 1, connection_id: 5, body: '' }), ...messages(5, 1, 63))
+    await settled()
+    expect(bodies(5)).toHaveLength(65 + 63)
+  })
+
+  it('ignores acknowledgements that make no sense', async () => {
+    const { acknowledge, bodies, php, settled } = await linkWorkerToPhp()
+    php.write(...messages(5, 1, 70))
+    await settled()
+    for (const number of [65, 2 ** 31, -1, 0]) acknowledge(5, number)
+    acknowledge(6, 1)
+    expect(bodies(5)).toEqual(names(1, 64))
+    acknowledge(5, 6)
+    acknowledge(5, 3)
+    expect(bodies(5)).toEqual(names(1, 70))
+  })
+
   /** Long enough for anything that was written to have been read, if it were read. */
   async function meanwhile(): Promise<void> {
     const other = await linkToPhp()
     for (let turns = 0; turns < 20; turns += 1) await other.settled()
   }
 
-  it('makes the whole link wait, since its gateway cannot hold it back; nothing is lost', async () => {
-    const { events, link, php } = await linkToPhp()
-    link.send(Command.PAUSE_CLIENT, 5)
+  it('lets ten megabytes wait, then the link is not read but for answers, until half of that is handed on', async () => {
+    const { acknowledge, bodies, link, php } = await linkWorkerToPhp()
+    const long = 'x'.repeat(512 * 1024)
+    for (let at = 0; at < 24; at += 1) php.write(event({ cmd: 3, connection_id: 5, body: long }))
     php.write(event({ cmd: 3, connection_id: 6, body: 'waits' }))
+    await vi.waitUntil(() => bodies(5).length === 1, { interval: 1 })
     await meanwhile()
-    expect(events).toEqual([])
-    link.send(Command.PAUSE_CLIENT, 6)
-    link.send(Command.RESUME_CLIENT, 5)
-    await meanwhile()
-    expect(events).toEqual([])
-    link.send(Command.RESUME_CLIENT, 6)
-    await vi.waitUntil(() => events.length === 2, { interval: 1 })
-    expect(php.waiting.length).toBe(0) // nothing was said about it to PHP
-  })
-
-  it('does not keep an answer from us that a handler may wait for', async () => {
-    const { events, link, php } = await linkToPhp()
-    link.send(Command.PAUSE_CLIENT, 5)
+    expect(bodies(6)).toEqual([])
     const asked = link.ask(Command.IS_ONLINE, DEADLINE_MS, 7)
-    await php.frame()
     php.write(buildAnswer('i:1;'))
     expect(await asked).toBe(1)
-    php.write(event({ cmd: 3, connection_id: 6 }))
+    expect(bodies(6)).toEqual(['waits'])
+    php.write(event({ cmd: 3, connection_id: 6, body: 'waits, too' }))
     await meanwhile()
-    expect(events).toEqual([])
-    link.send(Command.RESUME_CLIENT, 5)
-    await vi.waitUntil(() => events.length === 2, { interval: 1 })
-  })
-
-  it('is forgotten when it closes', async () => {
-    const { events, link, php, settled } = await linkToPhp()
-    php.write(event({ cmd: 1, connection_id: 5 }))
-    await settled()
-    link.send(Command.PAUSE_CLIENT, 5)
-    php.write(event({ cmd: 4, connection_id: 5 }))
-    await settled()
-    php.write(event({ cmd: 3, connection_id: 6 }))
-    await vi.waitUntil(() => events.at(-1)?.[0] === 'message', { interval: 1 })
-  })
-
-  it('does not wake a link that was paused as a whole', async () => {
-    const { events, link, php } = await linkToPhp()
-    link.pause()
-    link.send(Command.PAUSE_CLIENT, 5)
-    link.send(Command.RESUME_CLIENT, 5)
-    php.write(event({ cmd: 3, connection_id: 6 }))
-    await meanwhile()
-    expect(events).toEqual([])
-    link.resume()
-    await vi.waitUntil(() => events.length === 2, { interval: 1 })
+    expect(bodies(6)).toEqual(['waits'])
+    for (let at = 1; at <= 14; at += 1) acknowledge(5, at)
+    await vi.waitUntil(() => bodies(6).length === 2, { interval: 1 })
   })
 })

@@ -64,6 +64,8 @@ export function dial(port: number, options: Partial<DialerOptions> = {}) {
   const instances: (string | undefined)[] = []
   const downs: GatewayWorkerError[] = []
   const events: Told[] = []
+  /** How many events of a client count as handled when its context is told. */
+  const handledBefore = new Map<number, number>()
   const closed = signal<GatewayWorkerError | undefined>()
   const dialer = new Dialer({
     hello: { instance: 'ours', role: { kind: 'worker', workerKey: 'Chat:0' }, secretKey: '' },
@@ -72,13 +74,17 @@ export function dial(port: number, options: Partial<DialerOptions> = {}) {
     onUp: (link, instance) => {
       instances.push(instance)
       up.resolve(link)
-      return { onFrame: (frame) => events.push(read(frame)), onClose: (_link, error) => closed.resolve(error) }
+      const onFrame = (frame: Frame) => {
+        if (frame.command === Command.CLIENT_CONTEXT) handledBefore.set(frame.connectionId, frame.id)
+        events.push(read(frame))
+      }
+      return { onFrame, onClose: (_link, error) => closed.resolve(error) }
     },
     port,
     ...options,
   })
   onTestFinished(() => dialer.destroy())
-  return { closed: closed.promise, dialer, downs, events, instances, up: up.promise }
+  return { closed: closed.promise, dialer, downs, events, handledBefore, instances, up: up.promise }
 }
 
 /** What the dialer says first: who it is, and the question that tells a legacy gateway from ours. */
