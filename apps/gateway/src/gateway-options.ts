@@ -8,7 +8,7 @@ import {
 } from '@gatewayworker/supervisor'
 import { clientSchemes } from './client-schemes.ts'
 
-const { bytes, file, flag, integer, list, oneOf, port, positiveSeconds, registerAddress, seconds, text, url } =
+const { bytes, file, flag, integer, list, oneOf, path, port, positiveSeconds, registerAddress, seconds, text, url } =
   optionTypes
 
 const builtInRouters = ['least-connections', 'random'] as const
@@ -105,6 +105,11 @@ export const gatewayOptions = {
     default: 3,
     describe: 'An event is given up after so many workers have died with it; 0 for never',
     type: integer(0),
+  },
+  'dead-letter-file': {
+    default: '.gatewayworker/dead-letters.jsonl',
+    describe: 'Where events that are given up are kept for `gatewayworker dead-letters`',
+    type: path,
   },
   router: {
     default: 'least-connections',

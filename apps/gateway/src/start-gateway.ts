@@ -50,6 +50,7 @@ const app = defineApp({
       clientPort: options.listen.port,
       compression: options.compression,
       connectionRate: options['connection-rate'],
+      deadLetterFile: options['dead-letter-file'],
       exemptAddresses: options['exempt-address'],
       forwardingHeader: options['forwarding-header'],
       handshakeTimeoutMs: options['handshake-timeout'] * 1000,

@@ -89,7 +89,7 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
   uid: string | undefined
 
   /** The worker pool's: what has happened to the client, and who serves it. */
-  readonly events = new EventQueue()
+  readonly events: EventQueue
   /** The instance of the worker that serves it, or was the last to do so; PHP's have none. */
   lastWorker: string | undefined
   noWorkerTimer: NodeJS.Timeout | undefined
@@ -109,9 +109,11 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
     transport: ClientTransport,
     origin: ClientOrigin,
     around: ClientSurroundings,
+    handledEvents = 0,
   ) {
     this.connectionId = connectionId
     this.clientId = clientId
+    this.events = new EventQueue(handledEvents)
     this.origin = origin
     this.rate = new Rate(around.rateCosts)
     this.#around = around

@@ -1,8 +1,18 @@
-import { type CloseReason, Command, encodeClientId, Flag, type Log } from '@gatewayworker/protocol'
+import {
+  type CloseReason,
+  Command,
+  connectionIdOf,
+  encodeClientId,
+  Flag,
+  GatewayWorkerError,
+  gatewayKeyOf,
+  type Log,
+} from '@gatewayworker/protocol'
 import { type Claims, subjectOf } from './access/token-verifier.ts'
 import { ClientConnection, type ClientCounters, type ClientSurroundings } from './client-connection.ts'
 import type { OnClient } from './client-transport.ts'
 import { CloseCode } from './close-codes.ts'
+import { type DeadLetter, NoTransport, readDeadLetter } from './dead-letters.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { Hub } from './hub.ts'
 import { IdleCheck } from './idle-check.ts'
@@ -12,6 +22,7 @@ import { Outbox } from './outbox.ts'
 import { isNobody } from './parameters.ts'
 import { rateCosts } from './rate.ts'
 import { RateLimiter } from './rate-limiter.ts'
+import { StoredSession } from './session.ts'
 import type { UidWatchers } from './uid-watchers.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
@@ -145,6 +156,28 @@ export class Clientele {
       },
       onClose: () => client.leave('client'),
     }
+  }
+
+  /**
+   * Delivers an event that was given up once more, to any worker; its client is gone, so that what is sent to it reaches nobody. Throws
+   * BAD_PARAMETERS if it was a client of another gateway, or if that number is in use.
+   */
+  replay(letter: DeadLetter): void {
+    const { clientId, gatewayPort, remoteAddress, remotePort } = letter
+    const connectionId = connectionIdOf(clientId)
+    if (gatewayKeyOf(clientId) !== this.gatewayKey) {
+      throw new GatewayWorkerError('BAD_PARAMETERS', `${clientId} was no client of this gateway`)
+    }
+    if (this.#hub.get(connectionId) !== undefined || this.#workers.has(connectionId)) {
+      throw new GatewayWorkerError('BAD_PARAMETERS', `${clientId} is connected, or its onClose is not handled yet`)
+    }
+    const { body, command, flag, handled, session } = readDeadLetter(letter)
+    const around = { ...this.#around, onLeave: () => {} }
+    const origin = { gatewayPort, remoteAddress, remotePort }
+    const client = new ClientConnection(connectionId, clientId, new NoTransport(), origin, around, handled)
+    if (session !== undefined) client.session = new StoredSession(session)
+    client.leave('client')
+    this.#workers.deliver(client, command, flag, body)
   }
 
   readonly #tick = (): void => {

@@ -38,12 +38,17 @@ export class ClientEvent {
  * Invariants: events leave at the front only; an event's number, which is its place in the client's life, never changes.
  */
 export class EventQueue {
-  #handled = 0
+  #handled: number
   #newest: ClientEvent | undefined
   #nextToTell: ClientEvent | undefined
   #oldest: ClientEvent | undefined
   #told = 0
   #toldBytes = 0
+
+  /** `handled`: how many events of the client went before. */
+  constructor(handled = 0) {
+    this.#handled = handled
+  }
 
   /** How many events the client has left behind; the oldest here has the number after it. */
   get handledCount(): number {

@@ -19,6 +19,8 @@ import { type ClientConnection, type ClientCounters, PauseReason } from './clien
 import { type ClientAcceptor, ClientPort, type Reception } from './client-port.ts'
 import { Clientele } from './clientele.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
+import type { CrashOptions, EventCounters } from './crashes.ts'
+import { appendDeadLetter, type DeadLetter, describeDeadLetter } from './dead-letters.ts'
 import { Hub } from './hub.ts'
 import { Isolation } from './isolation.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions, type GatewaySettings } from './options.ts'
@@ -29,7 +31,7 @@ import { STREAM_PROTOCOLS, streamProtocolOf } from './stream-protocol.ts'
 import type { SslOptions } from './tls-layer.ts'
 import { UidWatchers } from './uid-watchers.ts'
 import { WebSocketAcceptor } from './websocket-acceptor.ts'
-import { type EventCounters, WorkerPool } from './worker-pool.ts'
+import { WorkerPool } from './worker-pool.ts'
 
 /** What a message travels with to its worker, at most. */
 const FRAME_MARGIN_BYTES = 1024
@@ -93,6 +95,7 @@ export class GatewayServer {
       clientWindowBytes: settings.clientWindowBytes,
       log,
       noWorkerTimeoutMs: settings.noWorkerTimeoutMs,
+      onDeadLetter: this.#onDeadLetter,
       poisonLimit: settings.poisonLimit,
       router: typeof router === 'function' ? router : BUILT_IN_ROUTERS[router],
     })
@@ -212,6 +215,12 @@ export class GatewayServer {
     this.#clients.start()
   }
 
+  /** Delivers an event that was given up once more. Throws BAD_PARAMETERS if it was a client of another gateway. */
+  replay(letter: DeadLetter): void {
+    this.#clients.replay(letter)
+    this.#log.info({ messageId: letter.messageId }, 'a dead letter is delivered again')
+  }
+
   /** New connections are shown this certificate. Throws, and changes nothing, if it and the key do not go together. */
   renewCertificate(ssl: SslOptions): void {
     this.#port.renewCertificate(ssl)
@@ -277,6 +286,12 @@ export class GatewayServer {
       if (error === undefined || error.code === 'LINK_CLOSED') return
       this.#log.warn({ peer: link.peer, code: error.code }, `the link of a backend was ended: ${error.message}`)
     },
+  }
+
+  readonly #onDeadLetter: CrashOptions['onDeadLetter'] = (client, event, messageId) => {
+    const { deadLetterFile } = this.#options
+    if (deadLetterFile === '') return
+    appendDeadLetter(deadLetterFile, describeDeadLetter(client, event, messageId), this.#log)
   }
 
   readonly #describe = (): GatewayDescription => ({

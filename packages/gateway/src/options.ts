@@ -18,6 +18,8 @@ export interface GatewayServerOptions extends Credentials, Partial<AccessOptions
   clientWindowBytes?: number
   /** permessage-deflate: saves traffic, costs memory and most of the broadcast speed. */
   compression?: boolean
+  /** Where events that are given up are kept, a JSON line each (`DeadLetter`); '' for nowhere. */
+  deadLetterFile?: string
   /** How long a connection may take to become a client, in milliseconds. */
   handshakeTimeoutMs?: number
   /** After so long a silence, in milliseconds, though its side was asked after half of it, a client is taken for gone; 0 for never. */
@@ -80,6 +82,7 @@ export const GATEWAY_DEFAULTS = {
   clientWindowBytes: 256 * 1024,
   compression: false,
   connectionRate: 100,
+  deadLetterFile: '',
   exemptAddresses: ['loopback', 'private'],
   forwardingHeader: 'x-forwarded-for',
   handshakeTimeoutMs: 10_000,

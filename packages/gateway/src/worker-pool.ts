@@ -7,10 +7,10 @@ import {
   GatewayWorkerError,
   type Hello,
   type Link,
-  type Log,
 } from '@gatewayworker/protocol'
 import { type ClientConnection, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
+import { type CrashOptions, type EventCounters, takeBack } from './crashes.ts'
 import { ClientEvent, type EventBody } from './event-queue.ts'
 import { Orphans } from './orphans.ts'
 import type { Router } from './router.ts'
@@ -18,28 +18,15 @@ import { UnservedClients } from './unserved-clients.ts'
 import { candidatesFor, chooseWorker } from './worker-choice.ts'
 import { isSuspect, WorkerPeer } from './worker-peer.ts'
 
-export interface WorkerPoolOptions {
+export interface WorkerPoolOptions extends CrashOptions {
   /** What a worker may have unacknowledged, in bytes, before each client may have one event under way only. */
   bufferSizeBytes: number
   /** Events of one client that its worker may have unacknowledged. */
   clientWindow: number
   /** The same in bytes; one event may be under way however long it is. */
   clientWindowBytes: number
-  log: Log
   noWorkerTimeoutMs: number
-  /** Called with each event that is given up. */
-  onDeadLetter?(client: ClientConnection, event: ClientEvent, messageId: string): void
-  /** An event is given up when so many workers have died with it, with nothing else under way at the last one; 0 for never. */
-  poisonLimit: number
   router: Router
-}
-
-/** What became of events since the process started. */
-export interface EventCounters {
-  /** Told again, because the worker that was told before died. */
-  redeliveredEvents: number
-  /** Given up, because worker after worker died with them. */
-  poisonEvents: number
 }
 
 /** PHP's workers acknowledge nothing: from so many bytes that the kernel has not taken on, clients wait in line for them. */
@@ -126,7 +113,7 @@ export class WorkerPool {
     )
     this.#wasCutOff ||= !worker.isLeaving
     for (const client of [...worker.clients.values()]) {
-      this.#takeBack(client, worker)
+      takeBack(client, worker, this.#options, this.counters)
       this.#moveOn(client, worker)
     }
     worker.unacknowledgedBytes = 0
@@ -154,6 +141,13 @@ export class WorkerPool {
   /** All clients have been closed while there was no worker: those who had them know it, or are dead. */
   orphanUnserved(): void {
     this.#orphans.add(this.#unserved)
+  }
+
+  /** Whether a client has an event that no worker has handled, or is served by one. */
+  has(connectionId: number): boolean {
+    if (this.#workers.some(({ clients }) => clients.has(connectionId))) return true
+    for (const client of this.#unserved) if (client.connectionId === connectionId) return true
+    return false
   }
 
   /** A worker says which events it has handled: pairs of connection id and number. Throws BAD_PARAMETERS. */
@@ -327,34 +321,6 @@ export class WorkerPool {
   #isBetterElsewhere(worker: WorkerPeer, event: ClientEvent): boolean {
     if (!worker.isIsolated || isSuspect(event, worker)) return false
     return this.#workers.some(({ isAvailable, isIsolated }) => isAvailable && !isIsolated)
-  }
-
-  /** What a worker was told and is not to acknowledge any more waits again. */
-  #takeBack(client: ClientConnection, worker: WorkerPeer): void {
-    const { events } = client
-    if (events.toldCount === 0) return
-    const wasAlone = events.toldBytes === worker.unacknowledgedBytes
-    events.forgetTold()
-    if (worker.isLeaving) return // it went because it was asked to
-    const { poisonLimit } = this.#options
-    const oldest = events.oldest!
-    oldest.deaths += 1
-    if (poisonLimit > 0 && oldest.deaths >= poisonLimit && wasAlone) this.#giveUp(client, oldest)
-  }
-
-  /** Makes an event a dead letter, and closes its client: it would miss what was to come of the event. */
-  #giveUp(client: ClientConnection, event: ClientEvent): void {
-    const { log, onDeadLetter } = this.#options
-    const { clientId, events } = client
-    const messageId = `${clientId}-${events.handledCount + 1}`
-    events.dropOldest()
-    this.counters.poisonEvents += 1
-    log.error(
-      { clientId, messageId, command: event.command, workersDied: event.deaths },
-      'an event is given up, because worker after worker died with it; its client is closed',
-    )
-    onDeadLetter?.(client, event, messageId)
-    client.close(CloseCode.INTERNAL_ERROR, 'an event could not be handled', 'dead_letter')
   }
 
   /** Another worker is to serve the client. */
