@@ -1,5 +1,5 @@
 import type { Session } from '@gatewayworker/gateway-client'
-import { EMPTY, encodeSession, mergeSessions, msgpack, withMaps } from '@gatewayworker/protocol'
+import { checkSession, EMPTY, encodeSession, mergeSessions, msgpack } from '@gatewayworker/protocol'
 
 /** The keys of a session that a handler changed. */
 export interface SessionPatch {
@@ -40,7 +40,7 @@ export class SessionCopy {
 
   /** What was changed from `before` to `after`, applied here and to be sent to the gateway; undefined if nothing was. */
   change(before: Session, after: Session): SessionPatch | undefined {
-    const patch = diff(before, withMaps(after))
+    const patch = diff(before, checkSession(after))
     if (patch === undefined) return undefined
     const session = this.read()
     for (const key of patch.unset) delete session[key]

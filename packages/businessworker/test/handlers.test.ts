@@ -272,6 +272,39 @@ describe('the session', () => {
     expect(msgpack.decode((await gateway.frames.next()).ext)).toEqual({ set: { a: 1 }, unset: [] })
   })
 
+  test('with a value that cannot be stored is logged with the place of the value, and stays what it was', async () => {
+    const { gateway, log } = await linkToRawGateway({
+      onMessage: async (_id, message, { session }) => {
+        if (message === 'bad') Object.assign(session, { a: 2, cart: { items: [0, new Float32Array(1)] } })
+        else await Gateway.sendToCurrentClient(JSON.stringify(session))
+      },
+    })
+    gateway.connect(1, { a: 1 })
+    gateway.message(1, 'bad')
+    const { details, level } = await log.next('threw')
+    expect(level).toBe('error')
+    expect(details).toMatchObject({ clientId: expect.any(String), event: 'onMessage', err: { code: 'BAD_SESSION' } })
+    expect(details.err.message).toMatch(/^session\.cart\.items\[1\] is a Float32Array; /)
+    gateway.message(1, 'show')
+    const shown = await gateway.frames.next()
+    expect([shown.command, String(shown.body)]).toEqual([Command.SEND_TO_ONE, '{"a":1}'])
+  })
+
+  test('written with setSession or updateSession is what the gateway has, holes included', async () => {
+    const { gateway } = await linkToRawGateway({
+      onMessage: async (id, _message, context) => {
+        // biome-ignore lint/suspicious/noSparseArray: it is what is tested
+        await Gateway.updateSession(id, { list: [9, , 7] })
+        await Gateway.sendToCurrentClient(JSON.stringify(context.session))
+      },
+    })
+    gateway.connect(1, { list: [1, 2, 3] })
+    gateway.message(1, 'm')
+    const [update, shown] = await gateway.frames.take(2)
+    expect(msgpack.decode(update!.ext)).toEqual({ list: [9, undefined, 7] })
+    expect(String(shown!.body)).toBe('{"list":[9,null,7]}')
+  })
+
   test('changed in onClose is not stored any more', async () => {
     const { gateway } = await linkToRawGateway({
       onClose: async (id, { session }) => {

@@ -1,10 +1,10 @@
 import { GatewayWorkerError, isClientId } from '@gatewayworker/protocol'
 
-/** Ints mean the same as their decimal text; '', '0' and 0 are no uid. */
+/** Whole numbers mean the same as their decimal text; '', '0' and 0 are no uid, nor is text with half of a surrogate pair. */
 export type Uid = string | number
-/** Ints mean the same as their decimal text; '', '0' and 0 are no group. */
+/** Whole numbers mean the same as their decimal text; '', '0' and 0 are no group, nor is text with half of a surrogate pair. */
 export type Group = string | number
-/** What a client's session may hold: a plain object of values that msgpack can hold. */
+/** A plain object of plain data, at every depth: what JSON can hold, undefined, bigints of 64 bits, Dates, and bytes (Buffer, Uint8Array). */
 export type Session = Record<string, unknown>
 
 /** The client id, or BAD_CLIENT_ID. */
@@ -29,31 +29,32 @@ export function checkGroup(group: Group): string {
 
 /** Uids as texts, or BAD_UID. */
 export function checkUids(uids: readonly Uid[]): string[] {
-  if (Array.isArray(uids)) return uids.map(checkUid)
+  if (Array.isArray(uids)) return Array.from(uids, checkUid)
   throw new GatewayWorkerError('BAD_UID', `${describe(uids)} is no list of uids`)
 }
 
 /** Groups as texts, or BAD_GROUP. */
 export function checkGroups(groups: readonly Group[]): string[] {
-  if (Array.isArray(groups)) return groups.map(checkGroup)
+  if (Array.isArray(groups)) return Array.from(groups, checkGroup)
   throw new GatewayWorkerError('BAD_GROUP', `${describe(groups)} is no list of groups`)
 }
 
-/** One or many, or none, as a list. */
+/** One or many, or none, as a list without holes. */
 export function toList<T extends string | number>(oneOrMany: T | readonly T[] | null | undefined): readonly T[] {
   if (oneOrMany == null) return []
-  return Array.isArray(oneOrMany) ? oneOrMany : [oneOrMany as T]
+  return Array.isArray(oneOrMany) ? [...oneOrMany] : [oneOrMany as T]
 }
 
-/** One or many uids or groups as a list. None at all is a mistake, which their check finds. */
+/** One or many uids or groups as a list without holes. None at all is a mistake, which their check finds. */
 export function toTargets<T extends string | number>(oneOrMany: T | readonly T[]): readonly T[] {
-  return Array.isArray(oneOrMany) ? oneOrMany : [oneOrMany as T]
+  return Array.isArray(oneOrMany) ? [...oneOrMany] : [oneOrMany as T]
 }
 
 function asName(name: unknown): string | undefined {
   if (typeof name !== 'string' && !Number.isSafeInteger(name)) return undefined
   const text = String(name)
-  return text === '' || text === '0' ? undefined : text
+  // Half of a surrogate pair would be U+FFFD on the wire, and two uids one.
+  return text === '' || text === '0' || !text.isWellFormed() ? undefined : text
 }
 
 function describe(value: unknown): string {

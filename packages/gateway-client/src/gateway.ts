@@ -1,6 +1,7 @@
 import {
   Command,
   type Credentials,
+  checkSession,
   connectionIdOf,
   EMPTY,
   encodeSession,
@@ -535,7 +536,7 @@ export class GatewayClient {
     const ext = encodeSession(session)
     const current = currentClient.getStore()
     if (current === undefined || current.clientId !== clientId) return this.#sendTo(clientId, command, ext)
-    const flag = current.onSessionWritten(kind, session) ? Flag.OWN_CHANGE : 0
+    const flag = current.onSessionWritten(kind, checkSession(session)) ? Flag.OWN_CHANGE : 0
     return this.#sendTo(clientId, command, ext, { body: EMPTY, flag })
   }
 

@@ -4,13 +4,17 @@ export const ERROR_ADVICE = {
   BAD_CERTIFICATE:
     'Give --tls-cert, --tls-key and --tls-ca (tls: {cert, key, ca}) as PEM, the key being that of the certificate.',
   BAD_CLIENT_ID: 'Pass the client id exactly as onConnect or the page received it: 20 hexadecimal digits.',
-  BAD_GROUP: "Pass a group name that is not empty and not '0': PHP peers take those for no group at all.",
+  BAD_GROUP:
+    "Pass a group name, a string or whole number that is not empty and not '0': PHP peers take those for no group at all.",
   BAD_HELLO: 'Something that is not a GatewayWorker process connects to this port, or one of another version.',
-  BAD_MESSAGE: 'A message is a string, bytes, or anything else that JSON can hold; undefined is nothing.',
+  BAD_MESSAGE:
+    'A message is a string, bytes, or a value that JSON can hold; turn Maps, Sets and Errors into plain data.',
   BAD_PARAMETERS: 'The peer sent a command with parameters that make no sense; upgrade whichever side is older.',
   BAD_REGISTER_ADDRESS: 'A register address is HOST:PORT, such as 127.0.0.1:1236, or etcd://HOST:2379/CLUSTER.',
-  BAD_SESSION: 'A session is a plain object of values that msgpack can hold, 5 MiB at most.',
-  BAD_UID: "Pass a uid that is not empty and not '0': PHP peers take those for no uid at all.",
+  BAD_SESSION:
+    'A session is a plain object of plain data, 5 MiB at most: what JSON can hold, undefined, bigints, Dates, Buffers. The message names the value.',
+  BAD_UID:
+    "Pass a uid, a string or whole number that is not empty and not '0': PHP peers take those for no uid at all.",
   BAD_VALUE:
     'The bytes are no whole msgpack or PHP value, or the value has no form there; the message says where and why.',
   CLIENT_CLOSED: 'This GatewayClient was closed; make a new one.',

@@ -23,6 +23,7 @@ export { findAddressToBind, isLoopback } from './network-address.ts'
 export { FrameParser } from './parser.ts'
 export { phpSerialize } from './php-codec.ts'
 export { createNonce, isProof, prove } from './proof.ts'
+export { checkSession } from './session-values.ts'
 export {
   decodeSession,
   type EncodedSession,
@@ -32,7 +33,6 @@ export {
   mergeSessions,
   patchEncodedSession,
   translateSession,
-  withMaps,
 } from './sessions.ts'
 export { Strangers } from './strangers.ts'
 export { createSocketServer, dialSocket, type TlsIdentity } from './tls.ts'

@@ -3,6 +3,7 @@ import { GatewayWorkerError } from './errors.ts'
 import { DEFAULT_MAX_FRAME_BYTES, EMPTY } from './frame.ts'
 import { changePhpArray, mergePhpArrays } from './php-array.ts'
 import { phpLossless, phpSerialize } from './php-codec.ts'
+import { checkSession } from './session-values.ts'
 
 /** The longest session, in bytes: it must fit into a frame, with room for what travels beside it. */
 export const MAX_SESSION_BYTES = DEFAULT_MAX_FRAME_BYTES / 2
@@ -17,31 +18,18 @@ export interface EncodedSession {
 
 /** The session as it travels between our own processes. Throws BAD_SESSION. */
 export function encodeSession(session: SessionMap): Buffer {
-  if (!isPlainObject(session)) throw new GatewayWorkerError('BAD_SESSION', 'a session is a plain object')
-  const bytes = encodeOrRefuse(session)
+  const bytes = encodeOrRefuse(checkSession(session))
   if (bytes.length <= MAX_SESSION_BYTES) return bytes
   throw new GatewayWorkerError('BAD_SESSION', `a session of ${bytes.length} bytes is longer than ${MAX_SESSION_BYTES}`)
 }
 
 function encodeOrRefuse(session: SessionMap): Buffer {
   try {
-    return msgpack.encode(withMaps(session))
+    return msgpack.encode(session)
   } catch (cause) {
     const reason = (cause as Error).message
-    throw new GatewayWorkerError('BAD_SESSION', `a value in the session has no form in msgpack: ${reason}`, { cause })
+    throw new GatewayWorkerError('BAD_SESSION', `the session cannot be encoded: ${reason}`, { cause })
   }
-}
-
-/** The value with maps in place of arrays that have been given keys: PHP's empty array may become either, and comes as an array. */
-export function withMaps<T>(value: T): T
-export function withMaps(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    const keys = Object.keys(value)
-    const latest = keys.at(-1) ?? '0' // names come after indexes
-    return String(Number(latest) >>> 0) === latest ? value.map(withMaps) : withMaps({ ...value })
-  }
-  if (!isPlainObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withMaps(item)]))
 }
 
 /** The session as a plain object. Throws BAD_VALUE or BAD_SESSION. */
