@@ -125,6 +125,7 @@ export class BusinessWorker {
     Gateway.secretKey = secretKey
     Gateway.allowLegacy = allowLegacy
     Gateway.tls = tls
+    Gateway.log = this.#log
     await this.#events.onWorkerStart?.(this)
     if (this.#isStopping) return
     this.#pool = new GatewayPool({

@@ -258,6 +258,19 @@ test('a promise that a handler let go of is logged, and the worker lives', async
   expect(JSON.parse(stdout)).toEqual({ error: 'let go', message: 'a promise that nobody waited for was rejected' })
 })
 
+test('a call that a handler does not wait for is logged when it fails, and the worker lives', async () => {
+  const { gateway, log } = await linkToRawGateway({
+    onMessage: (_id, message) => {
+      void Gateway.sendToUid('', 'no uid')
+      return Gateway.sendToCurrentClient(message)
+    },
+  })
+  gateway.connect(1)
+  gateway.message(1, 'm')
+  expect(await log.next('nobody waits')).toMatchObject({ details: { code: 'BAD_UID' }, level: 'warn' })
+  expect(String((await gateway.frames.next()).body)).toBe('m')
+})
+
 test('the register may be away: clients that come are served all the same', async () => {
   const { gateway, register } = await startAll({ onMessage: (_id, message) => Gateway.sendToCurrentClient(message) })
   const client = await connectClient(gateway)

@@ -7,6 +7,7 @@ import {
   encodeSession,
   Flag,
   GatewayWorkerError,
+  type Log,
   type TlsIdentity,
 } from '@gatewayworker/protocol'
 import { checkRegisterAddress } from '@gatewayworker/register'
@@ -24,6 +25,7 @@ import {
 } from './arguments.ts'
 import { type BindTokenOptions, createBindToken, verifyBindToken } from './bind-token.ts'
 import { currentClient } from './current-client.ts'
+import { DroppedCalls } from './dropped-calls.ts'
 import { type Answer, DEFAULT_DEADLINE_MS, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
 import { type EncodedMessage, encodeMessage, type Message } from './message.ts'
 import {
@@ -31,6 +33,7 @@ import {
   askForReceipt,
   bindOne,
   createOrder,
+  DONE,
   type Receipt,
   type Target,
   targetsOfUids,
@@ -82,6 +85,7 @@ const DEFAULT_REGISTER_ADDRESS = '127.0.0.1:1236'
  * It connects at the first call, keeps its links, and does not keep a program running that has nothing else to do.
  */
 export class GatewayClient {
+  readonly #dropped = new DroppedCalls(() => this.log)
   #options: GatewayClientOptions
   #ownPool: GatewayPool | undefined
   #workerPool: GatewayPool | undefined
@@ -137,6 +141,15 @@ export class GatewayClient {
     this.#configure({ deadlineMs })
   }
 
+  /** Where it writes what happens, and which calls failed that nobody waited for. Default none: the latter are warnings of the process. */
+  get log(): Log | undefined {
+    return this.#options.log
+  }
+
+  set log(log: Log | undefined) {
+    this.#configure({ log })
+  }
+
   /** For BusinessWorker: use its links instead of own ones; undefined to go back. */
   usePool(pool: GatewayPool | undefined): void {
     this.#workerPool = pool
@@ -151,26 +164,29 @@ export class GatewayClient {
   // --- Sending -----------------------------------------------------------------------------------------------------------------
 
   /** To everybody; or only to `clientIds` (once each, [] is nobody); and in both cases not to `excludeClientIds`. */
-  async sendToAll<Options extends RawOrOptions = false>(
+  sendToAll<Options extends RawOrOptions = false>(
     message: Message,
     clientIds?: readonly string[] | null,
     excludeClientIds?: string | readonly string[] | null,
     options?: Options,
   ): Sent<Options> {
-    const order = createOrder(Command.SEND_TO_ALL, 0, EMPTY, encodeMessage(message, options))
-    const excluded = toList(excludeClientIds).map(checkClientId)
-    if (clientIds == null) {
+    return this.#call(() => {
+      const order = createOrder(Command.SEND_TO_ALL, 0, EMPTY, encodeMessage(message, options))
+      const excluded = toList(excludeClientIds).map(checkClientId)
+      if (clientIds == null) {
+        return this.#send(order, options, (gateway) => {
+          const exclude = idsOn(gateway, excluded)
+          return exclude === null ? '' : JSON.stringify({ exclude })
+        })
+      }
+      const leftOut = new Set(excluded)
+      const chosen = toList(clientIds)
+        .map(checkClientId)
+        .filter((clientId) => !leftOut.has(clientId))
       return this.#send(order, options, (gateway) => {
-        const exclude = idsOn(gateway, excluded)
-        return exclude === null ? '' : JSON.stringify({ exclude })
+        const connections = idsOn(gateway, chosen)
+        return connections === null ? undefined : JSON.stringify({ connections })
       })
-    }
-    const chosen = toList(clientIds)
-      .map(checkClientId)
-      .filter((clientId) => !excluded.includes(clientId))
-    return this.#send(order, options, (gateway) => {
-      const connections = idsOn(gateway, chosen)
-      return connections === null ? undefined : JSON.stringify({ connections })
     })
   }
 
@@ -180,72 +196,79 @@ export class GatewayClient {
     message: Message,
     options?: Options,
   ): Sent<Options> {
-    // Not an async function, whose promises would be a good part of what an echo costs a worker.
+    // Not through #call, whose closure would be a part of what an echo costs a worker.
     try {
-      return this.#sendTo(clientId, Command.SEND_TO_ONE, EMPTY, encodeMessage(message, options), options)
+      const sent = this.#sendTo(clientId, Command.SEND_TO_ONE, EMPTY, encodeMessage(message, options), options)
+      return (sent === DONE ? sent : this.#dropped.watch(sent)) as Sent<Options>
     } catch (error) {
-      return Promise.reject(error)
+      return this.#dropped.watch(Promise.reject(error)) as Sent<Options>
     }
   }
 
   /** To the client whose event is being handled. Rejects with NO_CURRENT_CLIENT outside a handler. */
   sendToCurrentClient<Options extends RawOrOptions = false>(message: Message, options?: Options): Sent<Options> {
-    try {
-      return this.sendToClient(currentClientId(), message, options)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    return this.#call(() => this.sendToClient(currentClientId(), message, options) as Promise<unknown>) as Sent<Options>
   }
 
   /** To all clients of a uid, or of several uids (once per listing). */
-  async sendToUid<Options extends RawOrOptions = false>(
+  sendToUid<Options extends RawOrOptions = false>(
     uid: Uid | readonly Uid[],
     message: Message,
     options?: Options,
   ): Sent<Options> {
-    const uids = toTargets(uid).map(checkUid)
-    const order = createOrder(Command.SEND_TO_UID, 0, EMPTY, encodeMessage(message, options))
-    return this.#sendToTargets(order, options, (pool) => targetsOfUids(pool, uids))
+    return this.#call(() => {
+      const uids = toTargets(uid).map(checkUid)
+      const order = createOrder(Command.SEND_TO_UID, 0, EMPTY, encodeMessage(message, options))
+      return this.#sendToTargets(order, options, (pool) => targetsOfUids(pool, uids))
+    })
   }
 
   /** To all members of a group, or of several groups (a client in two of them gets it twice), but not to `excludeClientIds`. */
-  async sendToGroup<Options extends RawOrOptions = false>(
+  sendToGroup<Options extends RawOrOptions = false>(
     group: Group | readonly Group[],
     message: Message,
     excludeClientIds?: string | readonly string[] | null,
     options?: Options,
   ): Sent<Options> {
-    const groups = toTargets(group).map(checkGroup)
-    const excluded = toList(excludeClientIds).map(checkClientId)
-    const order = createOrder(Command.SEND_TO_GROUP, 0, EMPTY, encodeMessage(message, options))
-    return this.#send(order, options, (gateway) => JSON.stringify({ group: groups, exclude: idsOn(gateway, excluded) }))
+    return this.#call(() => {
+      const groups = toTargets(group).map(checkGroup)
+      const excluded = toList(excludeClientIds).map(checkClientId)
+      const order = createOrder(Command.SEND_TO_GROUP, 0, EMPTY, encodeMessage(message, options))
+      let toEverybody: string | undefined
+      return this.#send(order, options, (gateway) => {
+        const exclude = idsOn(gateway, excluded)
+        if (exclude !== null) return JSON.stringify({ group: groups, exclude })
+        toEverybody ??= JSON.stringify({ group: groups, exclude })
+        return toEverybody
+      })
+    })
   }
 
   // --- Ending connections ------------------------------------------------------------------------------------------------------
 
   /** Says the message, if there is one, then closes the client politely (WebSocket code 1000). */
-  async closeClient(clientId: string, message?: Message): Promise<void> {
-    return this.#end(clientId, Command.KICK, message == null ? undefined : encodeMessage(message))
+  closeClient(clientId: string, message?: Message): Promise<void> {
+    return this.#call(() => this.#end(clientId, Command.KICK, message == null ? undefined : encodeMessage(message)))
   }
 
   /** Closes the client whose event is being handled, and handles no more messages of it. */
-  async closeCurrentClient(message?: Message): Promise<void> {
-    return this.closeClient(currentClientId(), message)
+  closeCurrentClient(message?: Message): Promise<void> {
+    return this.#call(() => this.closeClient(currentClientId(), message))
   }
 
   /** Ends the connection at once; what still waited for the client is dropped. */
-  async destroyClient(clientId: string): Promise<void> {
-    return this.#end(clientId, Command.DESTROY)
+  destroyClient(clientId: string): Promise<void> {
+    return this.#call(() => this.#end(clientId, Command.DESTROY))
   }
 
   /** The name that GatewayWorker gave `destroyClient`. */
-  async destoryClient(clientId: string): Promise<void> {
-    return this.destroyClient(clientId)
+  destoryClient(clientId: string): Promise<void> {
+    return this.#call(() => this.destroyClient(clientId))
   }
 
   /** Ends the client whose event is being handled at once, and handles no more messages of it. */
-  async destroyCurrentClient(): Promise<void> {
-    return this.destroyClient(currentClientId())
+  destroyCurrentClient(): Promise<void> {
+    return this.#call(() => this.destroyClient(currentClientId()))
   }
 
   // --- Uids and groups ---------------------------------------------------------------------------------------------------------
@@ -254,192 +277,218 @@ export class GatewayClient {
    * Binds the client to a uid, in place of the one it had. A uid may have many clients. Resolves when every process of ours finds the client by
    * the uid; this one does at once.
    */
-  async bindUid(clientId: string, uid: Uid): Promise<void> {
-    const name = checkUid(uid)
-    const order = createOrder(Command.BIND_UID, connectionIdOf(checkClientId(clientId)), name)
-    return this.#whenReady((pool) => bindOne(pool, order, pool.gatewayOf(clientId), name))
+  bindUid(clientId: string, uid: Uid): Promise<void> {
+    return this.#call(() => {
+      const name = checkUid(uid)
+      const order = createOrder(Command.BIND_UID, connectionIdOf(checkClientId(clientId)), name)
+      return this.#whenReady((pool) => bindOne(pool, order, pool.gatewayOf(clientId), name))
+    })
   }
 
   /** Unbinds whatever uid the client has; `uid` is there because GatewayWorker has it. */
-  async unbindUid(clientId: string, _uid?: Uid): Promise<void> {
-    return this.#sendTo(clientId, Command.UNBIND_UID)
+  unbindUid(clientId: string, _uid?: Uid): Promise<void> {
+    return this.#call(() => this.#sendTo(clientId, Command.UNBIND_UID))
   }
 
   /** Makes the client a member of the group, which exists as long as it has members. */
-  async joinGroup(clientId: string, group: Group): Promise<void> {
-    return this.#sendTo(clientId, Command.JOIN_GROUP, checkGroup(group))
+  joinGroup(clientId: string, group: Group): Promise<void> {
+    return this.#call(() => this.#sendTo(clientId, Command.JOIN_GROUP, checkGroup(group)))
   }
 
-  async leaveGroup(clientId: string, group: Group): Promise<void> {
-    return this.#sendTo(clientId, Command.LEAVE_GROUP, checkGroup(group))
+  leaveGroup(clientId: string, group: Group): Promise<void> {
+    return this.#call(() => this.#sendTo(clientId, Command.LEAVE_GROUP, checkGroup(group)))
   }
 
   /** Everybody leaves the group. */
-  async ungroup(group: Group): Promise<void> {
-    const ext = checkGroup(group)
-    return this.#send(createOrder(Command.UNGROUP), false, () => ext)
+  ungroup(group: Group): Promise<void> {
+    return this.#call(() => {
+      const ext = checkGroup(group)
+      return this.#send(createOrder(Command.UNGROUP), false, () => ext)
+    })
   }
 
   // --- Sessions ----------------------------------------------------------------------------------------------------------------
 
   /** Replaces the client's session. */
-  async setSession(clientId: string, session: Session): Promise<void> {
-    return this.#writeSession(clientId, session, Command.SET_SESSION, 'replace')
+  setSession(clientId: string, session: Session): Promise<void> {
+    return this.#call(() => this.#writeSession(clientId, session, Command.SET_SESSION, 'replace'))
   }
 
   /** Merges into the client's session: maps by key at every depth, lists by index, anything else replaces. */
-  async updateSession(clientId: string, session: Session): Promise<void> {
-    return this.#writeSession(clientId, session, Command.UPDATE_SESSION, 'merge')
+  updateSession(clientId: string, session: Session): Promise<void> {
+    return this.#call(() => this.#writeSession(clientId, session, Command.UPDATE_SESSION, 'merge'))
   }
 
   /** The client's session, {} if it has none, null if there is no such client. */
-  async getSession(clientId: string): Promise<Session | null> {
-    return this.#askAbout(clientId, Command.GET_SESSION_BY_CLIENT_ID, EMPTY, (answer) => {
-      const bytes = answer?.value as Uint8Array | null | undefined
-      return bytes == null ? null : readSession(bytes)
-    })
+  getSession(clientId: string): Promise<Session | null> {
+    return this.#call(() =>
+      this.#askAbout(clientId, Command.GET_SESSION_BY_CLIENT_ID, EMPTY, (answer) => {
+        const bytes = answer?.value as Uint8Array | null | undefined
+        return bytes == null ? null : readSession(bytes)
+      }),
+    )
   }
 
   /** Client id → session, of everybody, or of a group. */
-  async getAllClientSessions(group?: Group): Promise<Map<string, Session>> {
-    if (group !== undefined) return this.getClientSessionsByGroup(group)
-    return this.#ask(Command.GET_ALL_CLIENT_SESSIONS, EMPTY, readSessions)
+  getAllClientSessions(group?: Group): Promise<Map<string, Session>> {
+    return this.#call(() => {
+      if (group !== undefined) return this.getClientSessionsByGroup(group)
+      return this.#ask(Command.GET_ALL_CLIENT_SESSIONS, EMPTY, readSessions)
+    })
   }
 
   /** Client id → session. */
-  async getClientSessionsByGroup(group: Group): Promise<Map<string, Session>> {
-    return this.#ask(Command.GET_CLIENT_SESSIONS_BY_GROUP, checkGroup(group), readSessions)
+  getClientSessionsByGroup(group: Group): Promise<Map<string, Session>> {
+    return this.#call(() => this.#ask(Command.GET_CLIENT_SESSIONS_BY_GROUP, checkGroup(group), readSessions))
   }
 
   // --- Who is online -----------------------------------------------------------------------------------------------------------
 
-  async isOnline(clientId: string): Promise<boolean> {
-    return this.#askAbout(clientId, Command.IS_ONLINE, EMPTY, (answer) => readCount(answer) > 0)
+  isOnline(clientId: string): Promise<boolean> {
+    return this.#call(() => this.#askAbout(clientId, Command.IS_ONLINE, EMPTY, (answer) => readCount(answer) > 0))
   }
 
   /** Whether the uid has any client. */
-  async isUidOnline(uid: Uid): Promise<boolean> {
-    return (await this.getClientIdByUid(uid)).length > 0
+  isUidOnline(uid: Uid): Promise<boolean> {
+    return this.#call(async () => (await this.getClientIdByUid(uid)).length > 0)
   }
 
   /** Uid → whether it has any client. */
-  async isUidsOnline(uids: readonly Uid[]): Promise<Map<string, boolean>> {
-    const clients = await this.batchGetClientIdByUid(uids)
-    return new Map(Array.from(clients, ([uid, clientIds]) => [uid, clientIds.length > 0]))
-  }
-
-  async getAllClientIdCount(): Promise<number> {
-    return this.#ask(Command.GET_CLIENT_COUNT_BY_GROUP, EMPTY, sumOf)
-  }
-
-  /** The older name of `getAllClientIdCount`. */
-  async getAllClientCount(): Promise<number> {
-    return this.getAllClientIdCount()
-  }
-
-  async getClientIdCountByGroup(group: Group): Promise<number> {
-    return this.#ask(Command.GET_CLIENT_COUNT_BY_GROUP, checkGroup(group), sumOf)
-  }
-
-  /** The older name of `getClientIdCountByGroup`. */
-  async getClientCountByGroup(group: Group): Promise<number> {
-    return this.getClientIdCountByGroup(group)
-  }
-
-  /** Group → number of members; every asked group is there. */
-  async batchGetClientIdCountByGroup(groups: readonly Group[]): Promise<Map<string, number>> {
-    const names = checkGroups(groups)
-    return this.#ask(Command.BATCH_GET_CLIENT_COUNT_BY_GROUP, JSON.stringify(names), (answers) => {
-      const counts = new Map(names.map((group) => [group, 0]))
-      for (const { value } of answers) {
-        for (const [group, count] of value as Map<string, number>) counts.set(group, (counts.get(group) ?? 0) + count)
-      }
-      return counts
+  isUidsOnline(uids: readonly Uid[]): Promise<Map<string, boolean>> {
+    return this.#call(async () => {
+      const clients = await this.batchGetClientIdByUid(uids)
+      return new Map(Array.from(clients, ([uid, clientIds]) => [uid, clientIds.length > 0]))
     })
   }
 
-  async getAllClientIdList(): Promise<string[]> {
-    return this.#select([], {}, (rows) => rows.map(({ clientId }) => clientId))
+  getAllClientIdCount(): Promise<number> {
+    return this.#call(() => this.#ask(Command.GET_CLIENT_COUNT_BY_GROUP, EMPTY, sumOf))
   }
 
-  async getClientIdListByGroup(group: Group): Promise<string[]> {
-    return this.#select([], { groups: [checkGroup(group)] }, (rows) => rows.map(({ clientId }) => clientId))
+  /** The older name of `getAllClientIdCount`. */
+  getAllClientCount(): Promise<number> {
+    return this.#call(() => this.getAllClientIdCount())
   }
 
-  async getClientIdByUid(uid: Uid): Promise<string[]> {
-    const name = checkUid(uid)
-    return this.#ask(
-      Command.GET_CLIENT_ID_BY_UID,
-      name,
-      (answers) => answers.flatMap(({ gateway, value }) => clientIdsOf(gateway, value)),
-      (pool) => pool.holdersOf([name]).map(({ gateway }) => ({ gateway })),
+  getClientIdCountByGroup(group: Group): Promise<number> {
+    return this.#call(() => this.#ask(Command.GET_CLIENT_COUNT_BY_GROUP, checkGroup(group), sumOf))
+  }
+
+  /** The older name of `getClientIdCountByGroup`. */
+  getClientCountByGroup(group: Group): Promise<number> {
+    return this.#call(() => this.getClientIdCountByGroup(group))
+  }
+
+  /** Group → number of members; every asked group is there. */
+  batchGetClientIdCountByGroup(groups: readonly Group[]): Promise<Map<string, number>> {
+    return this.#call(() => {
+      const names = checkGroups(groups)
+      return this.#ask(Command.BATCH_GET_CLIENT_COUNT_BY_GROUP, JSON.stringify(names), (answers) => {
+        const counts = new Map(names.map((group) => [group, 0]))
+        for (const { value } of answers) {
+          for (const [group, count] of value as Map<string, number>) counts.set(group, (counts.get(group) ?? 0) + count)
+        }
+        return counts
+      })
+    })
+  }
+
+  getAllClientIdList(): Promise<string[]> {
+    return this.#call(() => this.#select([], {}, (rows) => rows.map(({ clientId }) => clientId)))
+  }
+
+  getClientIdListByGroup(group: Group): Promise<string[]> {
+    return this.#call(() =>
+      this.#select([], { groups: [checkGroup(group)] }, (rows) => rows.map(({ clientId }) => clientId)),
     )
   }
 
+  getClientIdByUid(uid: Uid): Promise<string[]> {
+    return this.#call(() => {
+      const name = checkUid(uid)
+      return this.#ask(
+        Command.GET_CLIENT_ID_BY_UID,
+        name,
+        (answers) => answers.flatMap(({ gateway, value }) => clientIdsOf(gateway, value)),
+        (pool) => pool.holdersOf([name]).map(({ gateway }) => ({ gateway })),
+      )
+    })
+  }
+
   /** Uid → client ids; every asked uid is there. */
-  async batchGetClientIdByUid(uids: readonly Uid[]): Promise<Map<string, string[]>> {
-    const names = checkUids(uids)
-    const combine = (answers: Answer[]) => {
-      const clients = new Map(names.map((uid) => [uid, [] as string[]]))
-      for (const { gateway, value } of answers) {
-        for (const [uid, ids] of value as Map<string, unknown>) clients.get(uid)?.push(...clientIdsOf(gateway, ids))
+  batchGetClientIdByUid(uids: readonly Uid[]): Promise<Map<string, string[]>> {
+    return this.#call(() => {
+      const names = checkUids(uids)
+      const combine = (answers: Answer[]) => {
+        const clients = new Map(names.map((uid) => [uid, [] as string[]]))
+        for (const { gateway, value } of answers) {
+          for (const [uid, ids] of value as Map<string, unknown>) clients.get(uid)?.push(...clientIdsOf(gateway, ids))
+        }
+        return clients
       }
-      return clients
-    }
-    return this.#ask(Command.BATCH_GET_CLIENT_ID_BY_UID, EMPTY, combine, (pool) => targetsOfUids(pool, names))
+      return this.#ask(Command.BATCH_GET_CLIENT_ID_BY_UID, EMPTY, combine, (pool) => targetsOfUids(pool, names))
+    })
   }
 
   /** The client's uid, null if it has none or is not there. */
-  async getUidByClientId(clientId: string): Promise<string | null> {
-    const where = { connection_id: [connectionIdOf(checkClientId(clientId))] }
-    const ext = JSON.stringify({ fields: ['uid'], where })
-    return this.#askAbout(clientId, Command.SELECT, ext, (answer) => (answer && readRows([answer])[0]?.uid) ?? null)
+  getUidByClientId(clientId: string): Promise<string | null> {
+    return this.#call(() => {
+      const where = { connection_id: [connectionIdOf(checkClientId(clientId))] }
+      const ext = JSON.stringify({ fields: ['uid'], where })
+      return this.#askAbout(clientId, Command.SELECT, ext, (answer) => (answer && readRows([answer])[0]?.uid) ?? null)
+    })
   }
 
   /** The distinct uids of everybody. */
-  async getAllUidList(): Promise<string[]> {
-    return this.#select(['uid'], {}, (rows) => distinct(rows.map(({ uid }) => uid)))
+  getAllUidList(): Promise<string[]> {
+    return this.#call(() => this.#select(['uid'], {}, (rows) => distinct(rows.map(({ uid }) => uid))))
   }
 
-  async getAllUidCount(): Promise<number> {
-    return (await this.getAllUidList()).length
+  getAllUidCount(): Promise<number> {
+    return this.#call(async () => (await this.getAllUidList()).length)
   }
 
   /** The distinct uids in a group. */
-  async getUidListByGroup(group: Group): Promise<string[]> {
-    return this.#select(['uid'], { groups: [checkGroup(group)] }, (rows) => distinct(rows.map(({ uid }) => uid)))
+  getUidListByGroup(group: Group): Promise<string[]> {
+    return this.#call(() =>
+      this.#select(['uid'], { groups: [checkGroup(group)] }, (rows) => distinct(rows.map(({ uid }) => uid))),
+    )
   }
 
-  async getUidCountByGroup(group: Group): Promise<number> {
-    return (await this.getUidListByGroup(group)).length
+  getUidCountByGroup(group: Group): Promise<number> {
+    return this.#call(async () => (await this.getUidListByGroup(group)).length)
   }
 
   /** The groups that have members. */
-  async getAllGroupIdList(): Promise<string[]> {
-    return this.#ask(Command.GET_GROUP_ID_LIST, EMPTY, (answers) =>
-      distinct(answers.flatMap(({ value }) => value as string[])),
+  getAllGroupIdList(): Promise<string[]> {
+    return this.#call(() =>
+      this.#ask(Command.GET_GROUP_ID_LIST, EMPTY, (answers) =>
+        distinct(answers.flatMap(({ value }) => value as string[])),
+      ),
     )
   }
 
   /** Group → distinct uids of its members. */
-  async getAllGroupUidList(): Promise<Map<string, string[]>> {
-    const uids = await this.#listByGroup(['groups', 'uid'], ({ uid }) => uid)
-    return new Map(Array.from(uids, ([group, list]) => [group, distinct(list)]))
+  getAllGroupUidList(): Promise<Map<string, string[]>> {
+    return this.#call(async () => {
+      const uids = await this.#listByGroup(['groups', 'uid'], ({ uid }) => uid)
+      return new Map(Array.from(uids, ([group, list]) => [group, distinct(list)]))
+    })
   }
 
   /** Group → number of distinct uids of its members. */
-  async getAllGroupUidCount(): Promise<Map<string, number>> {
-    return lengths(await this.getAllGroupUidList())
+  getAllGroupUidCount(): Promise<Map<string, number>> {
+    return this.#call(async () => lengths(await this.getAllGroupUidList()))
   }
 
   /** Group → client ids. */
-  async getAllGroupClientIdList(): Promise<Map<string, string[]>> {
-    return this.#listByGroup(['groups'], ({ clientId }) => clientId)
+  getAllGroupClientIdList(): Promise<Map<string, string[]>> {
+    return this.#call(() => this.#listByGroup(['groups'], ({ clientId }) => clientId))
   }
 
   /** Group → number of clients. */
-  async getAllGroupClientIdCount(): Promise<Map<string, number>> {
-    return lengths(await this.getAllGroupClientIdList())
+  getAllGroupClientIdCount(): Promise<Map<string, number>> {
+    return this.#call(async () => lengths(await this.getAllGroupClientIdList()))
   }
 
   // --- Whose connection it is ----------------------------------------------------------------------------------------------------
@@ -476,6 +525,17 @@ export class GatewayClient {
   #configure(change: GatewayClientOptions): void {
     this.#options = { ...this.#options, ...change }
     this.close()
+  }
+
+  /** What every method returns: a promise that the caller may let go of. There is none of its own for a send that has left at once. */
+  #call<T>(start: () => Promise<T>): Promise<T> {
+    let result: Promise<T>
+    try {
+      result = start()
+    } catch (error) {
+      result = Promise.reject(error)
+    }
+    return (result as Promise<unknown>) === DONE ? result : this.#dropped.watch(result)
   }
 
   #whenReady<T>(use: (pool: GatewayPool) => Promise<T>): Promise<T> {
@@ -602,6 +662,7 @@ function currentClientId(): string {
 
 /** The connection ids of those clients that the gateway holds, as PHP sends them (id → id); null if there are none. */
 function idsOn(gateway: PooledGateway, clientIds: readonly string[]): Record<number, number> | null {
+  if (clientIds.length === 0) return null
   const ids = clientIds.filter((clientId) => clientId.startsWith(gateway.key)).map(connectionIdOf)
   return ids.length === 0 ? null : Object.fromEntries(ids.map((id) => [id, id]))
 }

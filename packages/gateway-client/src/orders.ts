@@ -21,7 +21,8 @@ export interface Target {
 }
 
 const NO_MESSAGE: EncodedMessage = { body: EMPTY, flag: 0 }
-const DONE = Promise.resolve()
+/** What a send comes to that has left at once. */
+export const DONE = Promise.resolve()
 
 export function createOrder(
   command: number,
