@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-const KINDS = ['connect', 'idle', 'echo', 'group']
+const KINDS = ['connect', 'idle', 'echo', 'group', 'session']
 
 /** What `--help` prints. */
 export const usage = `npm run bench -- [options]
+  --against DIR          measure another built checkout of this repository (before a change, say) in place of plain ws
   --check                exit with code 1 when an expectation did not hold
   --idle-connections N   connections of the connect and idle rows (10000)
   --json                 print JSON, every round's figures included, in place of the table
@@ -19,6 +22,7 @@ export function readOptions(args) {
   const { values } = parseArgs({
     args,
     options: {
+      against: { type: 'string' },
       check: { type: 'boolean', default: false },
       'idle-connections': { type: 'string', default: '10000' },
       json: { type: 'boolean', default: false },
@@ -31,6 +35,7 @@ export function readOptions(args) {
   const unknown = only.find((kind) => !KINDS.includes(kind))
   if (unknown !== undefined) throw new Error(`--only: "${unknown}" is none of ${KINDS.join(', ')}.`)
   return {
+    against: readCheckout(values.against),
     check: values.check,
     idleConnections: readCount('idle-connections', values),
     json: values.json,
@@ -38,6 +43,13 @@ export function readOptions(args) {
     rounds: readCount('rounds', values),
     seconds: readCount('seconds', values),
   }
+}
+
+function readCheckout(folder) {
+  if (folder === undefined) return undefined
+  const root = resolve(folder)
+  if (existsSync(join(root, 'apps/gateway/dist/start-gateway.js'))) return root
+  throw new Error(`--against: "${folder}" is no checkout of this repository, or is not built (npm run build).`)
 }
 
 function readCount(name, values) {

@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 const STOP_PATIENCE_MS = 5000
-/** pino's number of the level `warn`. */
-const WARN = 40
+/** The levels of a log line that are shown. */
+const WARNINGS = new Set(['warn', 'error', 'fatal'])
 
 /** Every child that runs, so that none outlives the bench. */
 const running = new Set()
@@ -115,7 +115,7 @@ export class ChildProcess {
     } catch {
       return // not a log line
     }
-    if (line.level >= WARN && !this.#isStopping) process.stderr.write(`${this.#name}: ${text}\n`)
+    if (WARNINGS.has(line.level) && !this.#isStopping) process.stderr.write(`${this.#name}: ${text}\n`)
     this.#watch(line)
     this.#onLine?.(line)
   }
@@ -135,7 +135,7 @@ export function residentBytes(pid) {
   return Number(kilobytes) * 1024
 }
 
-/** The CPU time that a process has used, in microseconds, to 10 ms. Linux only. */
+/** The CPU time that a process has used, in all its threads, user and system, in microseconds, to 10 ms. Linux only. */
 export function cpuTimeUs(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const [userTicks, systemTicks] = stat

@@ -1,9 +1,11 @@
 // The two that are measured. Each starts afresh for every measurement, on free ports of 127.0.0.1.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ChildProcess } from './child-process.mjs'
 
+const ROOT = pathOf('../..')
 const READY_DEADLINE_MS = 20_000
 
 /**
@@ -24,6 +26,7 @@ const READY_DEADLINE_MS = 20_000
  * @typedef {object} ContestantOptions
  * @property {Record<string, string>} [env] of every process
  * @property {string} [events] the workers' file; only ours
+ * @property {string} [root] the built repository whose processes are started (this one); only ours
  * @property {string[]} [frontArgs] more options of the gateways; only ours
  * @property {string[]} [frontNodeArgs] what Node is told in the processes that hold connections
  * @property {number} [fronts] how many of these processes there are (1)
@@ -41,10 +44,11 @@ export async function startCluster({
   frontArgs = [],
   frontNodeArgs = [],
   fronts = 1,
+  root = ROOT,
 } = {}) {
   const started = []
   async function startApp(kind, flags, nodeArgs = []) {
-    const file = pathOf(`../../apps/${kind}/dist/start-${kind}.js`)
+    const file = join(root, `apps/${kind}/dist/start-${kind}.js`)
     const app = await startServer(kind, [...nodeArgs, file, ...flags], 'all ready', env)
     started.push(app)
     return app

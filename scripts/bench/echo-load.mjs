@@ -2,7 +2,7 @@ import { LatencyHistogram } from './latency-histogram.mjs'
 import { clockUs } from './load-connection.mjs'
 import { NumberedMessage } from './load-frame.mjs'
 
-/** Keeps `depth` messages of every connection on their way to the server and back, each connection on its own. */
+/** Keeps `depth` messages of every connection on their way to the server and back, each connection on its own; `type` is theirs. */
 export class EchoLoad {
   latencies = new LatencyHistogram()
   /** Messages that came back since the last `beginMeasuring`. */
@@ -16,10 +16,10 @@ export class EchoLoad {
   #sent
   #sentAtUs
 
-  constructor(connections, { depth, sizeBytes }) {
+  constructor(connections, { depth, sizeBytes }, type = 'echo') {
     this.#connections = connections
     this.#depth = depth
-    this.#message = new NumberedMessage({ type: 'echo' }, sizeBytes)
+    this.#message = new NumberedMessage({ type }, sizeBytes)
     this.#received = new Int32Array(connections.length)
     this.#sent = new Int32Array(connections.length)
     this.#sentAtUs = new Int32Array(connections.length * depth)

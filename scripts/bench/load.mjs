@@ -1,15 +1,18 @@
 // The load generator: opens connections to a server on this machine, puts one kind of load on it and prints one line
 // of JSON. Ends with an error on stderr and exit code 1 when an answer is missing, late, doubled or not what it has to be.
 //
-//   node scripts/bench/load.mjs --port PORT [--mode idle|echo|group|paced] [--connections N] [--size BYTES] [--depth N]
-//                               [--interval MS] [--warmup SECONDS] [--seconds SECONDS] [--addresses N]
+//   node scripts/bench/load.mjs --port PORT [--mode idle|echo|group|paced|session] [--connections N] [--size BYTES] [--depth N]
+//                               [--interval MS] [--warmup SECONDS] [--seconds SECONDS] [--addresses N] [--type read|change]
+//                               [--pids PID,PID…: processes whose CPU time is divided by the messages]
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { cpuTimeUs } from './child-process.mjs'
 import { EchoLoad } from './echo-load.mjs'
 import { exchange } from './exchange.mjs'
 import { GroupLoad } from './group-load.mjs'
 import { LoadConnection, sourceAddress } from './load-connection.mjs'
 import { PacedLoad } from './paced-load.mjs'
+import { SessionLoad } from './session-load.mjs'
 
 const CONNECTING_AT_ONCE = 128
 const CONNECT_DEADLINE_MS = 120_000
@@ -22,13 +25,16 @@ const { values } = parseArgs({
     depth: { type: 'string', default: '1' },
     interval: { type: 'string', default: '1000' },
     mode: { type: 'string', default: 'echo' },
+    pids: { type: 'string', default: '' },
     port: { type: 'string' },
     seconds: { type: 'string', default: '3' },
     size: { type: 'string', default: '64' },
+    type: { type: 'string', default: 'read' },
     warmup: { type: 'string', default: '1' },
   },
 })
-const { mode } = values
+const { mode, type } = values
+const pids = values.pids === '' ? [] : values.pids.split(',').map(Number)
 const [addresses, connectionCount, depth, intervalMs, port, seconds, sizeBytes, warmupSeconds] = [
   values.addresses,
   values.connections,
@@ -72,19 +78,23 @@ async function connectAll() {
 }
 
 async function measure() {
-  const Load = { echo: EchoLoad, group: GroupLoad, paced: PacedLoad }[mode]
-  const load = new Load(connections, { depth, intervalMs, sizeBytes })
+  const Load = { echo: EchoLoad, group: GroupLoad, paced: PacedLoad, session: SessionLoad }[mode]
+  const load = new Load(connections, { depth, intervalMs, sizeBytes, type })
   await withDeadline(load.start(), ANSWER_DEADLINE_MS, 'the first answers')
   await delay(warmupSeconds * 1000)
 
   load.beginMeasuring()
   const cpuBefore = process.cpuUsage()
+  const serversBefore = serversCpuUs()
   const startedAt = performance.now()
   await delay(seconds * 1000)
   const elapsedSeconds = (performance.now() - startedAt) / 1000
   const cpu = process.cpuUsage(cpuBefore)
+  const serversUs = serversCpuUs() - serversBefore
   const figures = {
     seconds: elapsedSeconds,
+    /** What one message took in the processes that were named. */
+    cpuUsPerDelivery: pids.length === 0 ? undefined : serversUs / load.deliveries,
     deliveries: load.deliveries,
     deliveriesPerSecond: load.deliveries / elapsedSeconds,
     p50Us: load.latencies.percentile(0.5),
@@ -98,6 +108,10 @@ async function measure() {
   const last = JSON.stringify({ type: 'echo', data: 'last' })
   await withDeadline(exchange(connections, last, last), ANSWER_DEADLINE_MS, 'the last echoes')
   return figures
+}
+
+function serversCpuUs() {
+  return pids.reduce((sum, pid) => sum + cpuTimeUs(pid), 0)
 }
 
 async function withDeadline(promise, deadlineMs, what) {

@@ -14,11 +14,24 @@ server.on('connection', onConnection)
 
 function onConnection(client) {
   const joined = new Set()
+  let session = {}
 
   client.on('message', (data, isBinary) => {
     const message = JSON.parse(data.toString())
     switch (message.type) {
       case 'echo':
+        client.send(data, { binary: isBinary })
+        break
+      case 'fill':
+        session = { count: 0, items: message.items }
+        client.send(JSON.stringify({ type: 'filled' }))
+        break
+      case 'read':
+        if (session.items === undefined) throw new Error('the session is lost')
+        client.send(data, { binary: isBinary })
+        break
+      case 'change':
+        session.count += 1
         client.send(data, { binary: isBinary })
         break
       case 'join':

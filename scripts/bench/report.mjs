@@ -1,7 +1,7 @@
 /**
  * A row with what every round measured: figures in the order of the rounds, so that equal indexes are a pair.
  *
- * @typedef {import('./scenarios.mjs').Row & { ours: import('./scenarios.mjs').Figure[], plain: import('./scenarios.mjs').Figure[] }} MeasuredRow
+ * @typedef {import('./scenarios.mjs').Row & { ours: import('./scenarios.mjs').Figure[], other: import('./scenarios.mjs').Figure[] }} MeasuredRow
  */
 
 /**
@@ -10,28 +10,30 @@
  *
  * @param {MeasuredRow} row
  */
-export function summarize({ ours, plain, ...row }) {
-  const ratio = median(ours.map(({ value }, round) => value / plain[round].value))
+export function summarize({ ours, other, ...row }) {
+  const ratio = median(ours.map(({ value }, round) => value / other[round].value))
   return {
     ...row,
     ours: { ...medians(ours), rounds: ours },
-    plain: { ...medians(plain), rounds: plain },
+    other: { ...medians(other), rounds: other },
     ratio,
     isAsExpected: row.atLeast === undefined ? undefined : ratio >= row.atLeast,
   }
 }
 
-/** The summaries as a table for a terminal of 120 columns. */
-export function formatTable(summaries) {
+/** The summaries as a table; `other` is what ours is compared with. */
+export function formatTable(summaries, other) {
   const lines = [
-    ['', '', 'ours', 'plain ws', 'p50 / p99 ours', 'p50 / p99 plain', 'ours / plain'],
-    ...summaries.map(({ name, unit, ours, plain, ratio }) => [
+    ['', '', 'ours', other, 'CPU each: ours', other, 'p50 / p99: ours', other, `ours / ${other}`],
+    ...summaries.map(({ name, unit, ours, other, ratio }) => [
       name,
       unit,
       formatValue(ours.value),
-      formatValue(plain.value),
+      formatValue(other.value),
+      formatCpu(ours),
+      formatCpu(other),
       formatLatencies(ours),
-      formatLatencies(plain),
+      formatLatencies(other),
       `${ratio.toFixed(2)} ×`,
     ]),
   ]
@@ -46,12 +48,12 @@ export function formatTable(summaries) {
 }
 
 /** One line for each expectation, each with its end; '' when no row has one. */
-export function formatExpectations(summaries) {
+export function formatExpectations(summaries, other) {
   return summaries
     .filter(({ atLeast }) => atLeast !== undefined)
     .map(({ name, atLeast, ratio, isAsExpected }) => {
       const verdict = isAsExpected ? 'held' : 'NOT held'
-      return `${name}: expected at least ${atLeast} × plain ws, measured ${ratio.toFixed(2)} ×: ${verdict}\n`
+      return `${name}: expected at least ${atLeast} × ${other}, measured ${ratio.toFixed(2)} ×: ${verdict}\n`
     })
     .join('')
 }
@@ -63,7 +65,7 @@ export function formatRow(cells) {
 
 function medians(figures) {
   const medianOf = (key) => (figures[0][key] === undefined ? undefined : median(figures.map((figure) => figure[key])))
-  return { value: medianOf('value'), p50Us: medianOf('p50Us'), p99Us: medianOf('p99Us') }
+  return { value: medianOf('value'), cpuUs: medianOf('cpuUs'), p50Us: medianOf('p50Us'), p99Us: medianOf('p99Us') }
 }
 
 /** The one in the middle, or the mean of the two that are. */
@@ -76,6 +78,10 @@ export function median(numbers) {
 /** Large values as whole numbers in groups of three digits, small ones with one decimal. */
 function formatValue(value) {
   return value < 1000 ? value.toFixed(1) : Math.round(value).toLocaleString('en').replaceAll(',', ' ')
+}
+
+function formatCpu({ cpuUs }) {
+  return cpuUs === undefined ? '' : `${cpuUs.toFixed(2)} µs`
 }
 
 function formatLatencies({ p50Us, p99Us }) {

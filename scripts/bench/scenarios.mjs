@@ -12,13 +12,14 @@ const IDLE_SETTLE_MS = 3000
 const WARM_UP_SECONDS = 2
 
 /**
- * One measured value: `value` in the row's unit, and the latency percentiles where the load has any.
+ * One measured value: `value` in the row's unit; where the load has messages, their latency percentiles, and the CPU time that one of them took
+ * in all processes of the server (Linux only).
  *
- * @typedef {{ value: number, p50Us?: number, p99Us?: number, generatorCpuShare?: number }} Figure
+ * @typedef {{ value: number, cpuUs?: number, p50Us?: number, p99Us?: number, generatorCpuShare?: number }} Figure
  */
 
 /**
- * A line of the table; `kind` is what `--only` names, `atLeast` the ratio ours/plain that is expected of it.
+ * A line of the table; `kind` is what `--only` names, `atLeast` the ratio of ours to the other that is expected of it.
  *
  * @typedef {{ kind: string, name: string, unit: string, atLeast?: number }} Row
  */
@@ -41,8 +42,8 @@ export function createScenarios({ idleConnections }) {
     {
       rows: [
         { kind: 'connect', name: 'connect', unit: 'handshakes/s' },
-        { kind: 'idle', name: 'idle connection, gateway', unit: 'kB' },
-        { kind: 'idle', name: 'idle connection, all processes', unit: 'kB' },
+        { kind: 'idle', name: 'idle, gateway', unit: 'kB' },
+        { kind: 'idle', name: 'idle, all processes', unit: 'kB' },
       ],
       measure: (server) => measureIdle(server, idleConnections),
     },
@@ -51,18 +52,22 @@ export function createScenarios({ idleConnections }) {
     createFlow('group', 'deliveries/s', { connections: 1000, size: 128, depth: 1 }),
     createFlow('group', 'deliveries/s', { connections: 1000, size: 128, depth: 4 }),
     createFlow('group', 'deliveries/s', { connections: 1000, size: 128, depth: 16 }, 8),
+    createFlow('session', 'round trips/s', { connections: 100, size: 64, depth: 4, type: 'read' }),
+    createFlow('session', 'round trips/s', { connections: 100, size: 64, depth: 4, type: 'change' }),
   ]
 }
 
 /** A scenario that keeps messages flowing and counts what arrives. */
 function createFlow(mode, unit, settings, atLeast) {
-  async function measure({ ports: [port] }, seconds) {
-    const load = startLoad({ ...settings, mode, port, seconds, warmup: WARM_UP_SECONDS })
-    const { deliveriesPerSecond, p50Us, p99Us, generatorCpuShare } = await readResult(load, seconds)
+  async function measure({ pids, ports: [port] }, seconds) {
+    const servers = process.platform === 'linux' ? Object.values(pids).flat().join() : ''
+    const load = startLoad({ ...settings, mode, pids: servers, port, seconds, warmup: WARM_UP_SECONDS })
+    const { cpuUsPerDelivery, deliveriesPerSecond, p50Us, p99Us, generatorCpuShare } = await readResult(load, seconds)
     await load.stop()
-    return [{ value: deliveriesPerSecond, p50Us, p99Us, generatorCpuShare }]
+    return [{ value: deliveriesPerSecond, cpuUs: cpuUsPerDelivery, p50Us, p99Us, generatorCpuShare }]
   }
-  return { rows: [{ kind: mode, name: `${mode}, depth ${settings.depth}`, unit, atLeast }], measure }
+  const name = [mode, settings.type, `depth ${settings.depth}`].filter((part) => part !== undefined).join(', ')
+  return { rows: [{ kind: mode, name, unit, atLeast }], measure }
 }
 
 async function measureIdle({ frontPids, pids, ports: [port] }, connections) {
