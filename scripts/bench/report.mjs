@@ -12,11 +12,13 @@
  */
 export function summarize({ ours, other, ...row }) {
   const ratio = median(ours.map(({ value }, round) => value / other[round].value))
+  const cpuRatio = ours[0].cpuUs && median(ours.map(({ cpuUs }, round) => cpuUs / other[round].cpuUs))
   return {
     ...row,
     ours: { ...medians(ours), rounds: ours },
     other: { ...medians(other), rounds: other },
     ratio,
+    cpuRatio,
     isAsExpected: row.atLeast === undefined ? undefined : ratio >= row.atLeast,
   }
 }
@@ -24,8 +26,8 @@ export function summarize({ ours, other, ...row }) {
 /** The summaries as a table; `other` is what ours is compared with. */
 export function formatTable(summaries, other) {
   const lines = [
-    ['', '', 'ours', other, 'CPU each: ours', other, 'p50 / p99: ours', other, `ours / ${other}`],
-    ...summaries.map(({ name, unit, ours, other, ratio }) => [
+    ['', '', 'ours', other, 'CPU each: ours', other, 'p50 / p99: ours', other, `ours / ${other}`, 'CPU'],
+    ...summaries.map(({ name, unit, ours, other, ratio, cpuRatio }) => [
       name,
       unit,
       formatValue(ours.value),
@@ -35,6 +37,7 @@ export function formatTable(summaries, other) {
       formatLatencies(ours),
       formatLatencies(other),
       `${ratio.toFixed(2)} ×`,
+      cpuRatio === undefined ? '' : `${cpuRatio.toFixed(2)} ×`,
     ]),
   ]
   const widths = lines[0].map((_, column) => Math.max(...lines.map((cells) => cells[column].length)))
