@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { browserSuite, browserTest, launchChromium } from './chromium.ts'
 import { useCluster } from './cluster.ts'
 import { freePort } from './free-port.ts'
@@ -185,5 +185,11 @@ describe(browserSuite('the chat in a browser'), () => {
     await message(ben, 'After the storm').waitFor()
     await say(ben, 'All well')
     await message(ann, 'All well').waitFor()
+  })
+
+  test('a name with half of a surrogate pair, which JSON can hold, is taken with U+FFFD in its place', async () => {
+    const client = await cluster.open()
+    client.send(JSON.stringify({ name: 'Ann\ud83d', room: 'r\ud83d', type: 'login' }))
+    expect(await client.nextJson()).toMatchObject({ me: { name: 'Ann\ufffd' }, room: 'r\ufffd', type: 'welcome' })
   })
 })

@@ -87,7 +87,8 @@ function parse(message: string | Buffer): FromPage | undefined {
   }
   const text = (key: string, maxLength: number) => {
     const value = data?.[key]
-    return typeof value === 'string' && value.length <= maxLength ? value.trim() : ''
+    // JSON can hold half of a surrogate pair, which neither a session nor a group can.
+    return typeof value === 'string' && value.length <= maxLength ? value.trim().toWellFormed() : ''
   }
   const [type, name, room, content] = [text('type', 8), text('name', 24), text('room', 24), text('content', 2000)]
   const to = data?.to === 'all' || isClientId(data?.to) ? data.to : ''

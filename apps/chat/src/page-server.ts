@@ -58,7 +58,8 @@ async function readPublicFile(file: string): Promise<Buffer | undefined> {
   try {
     return await readFile(new URL(file, publicDirectory))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENAMETOOLONG') return undefined
     throw error
   }
 }

@@ -93,6 +93,10 @@ describe('the page server', () => {
     expect((await get(path)).status).toBe(404)
   })
 
+  it.each([256, 15_000])('has nothing at a file name of %i letters, which no file system takes', async (length) => {
+    expect((await get(`/${'a'.repeat(length)}.html`)).status).toBe(404)
+  })
+
   it('answers HEAD without a body and refuses other methods', async () => {
     expect(await get('/', { method: 'HEAD' })).toMatchObject({ status: 200, body: '' })
     const refused = await get('/', { method: 'POST' })

@@ -130,8 +130,9 @@ function readText(/** @type {unknown} */ value) {
   return text
 }
 
+/** JSON can hold half of a surrogate pair, which a uid cannot. */
 function trim(/** @type {unknown} */ value) {
-  return typeof value === 'string' ? value.trim() : ''
+  return typeof value === 'string' ? value.trim().toWellFormed() : ''
 }
 
 /**
