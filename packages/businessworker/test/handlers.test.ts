@@ -272,6 +272,21 @@ describe('the session', () => {
     expect(msgpack.decode((await gateway.frames.next()).ext)).toEqual({ set: { a: 1 }, unset: [] })
   })
 
+  test('whose bytes a handler changes in place is stored', async () => {
+    const { gateway } = await linkToRawGateway({
+      onMessage: (_id, _message, { session }) => {
+        const { map } = session as { map: Buffer }
+        map[1] = 9
+      },
+    })
+    gateway.connect(1, { map: Buffer.from([1, 2, 3]) })
+    gateway.message(1, 'm')
+    expect(msgpack.decode((await gateway.frames.next()).ext)).toEqual({
+      set: { map: Buffer.from([1, 9, 3]) },
+      unset: [],
+    })
+  })
+
   test('with a value that cannot be stored is logged with the place of the value, and stays what it was', async () => {
     const { gateway, log } = await linkToRawGateway({
       onMessage: async (_id, message, { session }) => {

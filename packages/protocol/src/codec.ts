@@ -15,7 +15,8 @@ const NEVER_USED = 0xc1
 // Records are an extension only msgpackr reads; plain maps can be read by anyone who looks at the wire. Structured clones are one
 // too, and could make a value that holds itself.
 const PLAIN = { useRecords: false, moreTypes: false, structuredClone: false }
-const plainObjects = new Packr(PLAIN)
+// Bytes in a session are changed in place, and kept: they must be no view of what they were decoded from.
+const plainObjects = new Packr({ ...PLAIN, copyBuffers: true })
 const keyedMaps = new Packr({ ...PLAIN, mapsAsObjects: false })
 
 /** msgpack, the codec of the native dialect. */

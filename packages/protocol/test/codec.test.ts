@@ -148,6 +148,14 @@ describe('bytes that are not exactly one value', () => {
   })
 })
 
+it('decodes to bytes of its own', () => {
+  const encoded = Buffer.from(msgpack.encode({ bytes: Buffer.from([1, 2]) }))
+  const decoded = msgpack.decode(encoded) as { bytes: Buffer }
+  encoded.fill(0)
+  expect(decoded.bytes).toEqual(Buffer.from([1, 2]))
+  expect(decoded.bytes.buffer.byteLength).toBeLessThan(100)
+})
+
 describe('isPlainObject', () => {
   it.each([{}, { a: 1 }, Object.create(null)])('takes %j', (value) => expect(isPlainObject(value)).toBe(true))
 
