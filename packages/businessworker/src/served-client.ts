@@ -288,12 +288,12 @@ export class ServedClient implements CurrentClient, Running {
       const patch = this.#session.change(this.#before, session)
       if (patch !== undefined) this.#send(Command.PATCH_SESSION, msgpack.encode(patch))
     } catch (error) {
-      this.#onError(event, error)
+      this.#onError(event, error, 'session not stored: it holds a value that a session cannot hold')
     }
   }
 
-  #onError({ command }: ClientEvent, err: unknown): void {
-    this.#around.log.error({ clientId: this.clientId, event: EVENT_OF_COMMAND[command], err }, 'a handler threw')
+  #onError({ command }: ClientEvent, err: unknown, message = 'a handler threw'): void {
+    this.#around.log.error({ clientId: this.clientId, event: EVENT_OF_COMMAND[command], err }, message)
     if (command !== Command.ON_WEBSOCKET_CONNECT) return
     this.#isClosing = true
     this.#send(Command.REFUSE_CLIENT)

@@ -296,7 +296,7 @@ describe('the session', () => {
     })
     gateway.connect(1, { a: 1 })
     gateway.message(1, 'bad')
-    const { details, level } = await log.next('threw')
+    const { details, level } = await log.next('session not stored')
     expect(level).toBe('error')
     expect(details).toMatchObject({ clientId: expect.any(String), event: 'onMessage', err: { code: 'BAD_SESSION' } })
     expect(details.err.message).toMatch(/^session\.cart\.items\[1\] is a Float32Array; /)
