@@ -77,10 +77,12 @@ const DEFAULT_REGISTER_ADDRESS = '127.0.0.1:1236'
  * The push API: the methods of GatewayWorker's `Gateway`, each returning a promise. Use the shared object `Gateway`, or an object of
  * your own for each cluster.
  *
- * Every method rejects with a GatewayWorkerError: BAD_CLIENT_ID, BAD_UID, BAD_GROUP or BAD_SESSION for an argument that makes no
- * sense; NO_REGISTER or NO_GATEWAY when the cluster was not found in time; GATEWAY_UNAVAILABLE (a GatewayUnavailableError with
+ * Every method rejects with a GatewayWorkerError: BAD_CLIENT_ID, BAD_UID, BAD_GROUP, BAD_SESSION or BAD_MESSAGE for an argument that makes
+ * no sense; NO_REGISTER or NO_GATEWAY when the cluster was not found in time; GATEWAY_UNAVAILABLE (a GatewayUnavailableError with
  * `missing` and `partial`) when it was not there as a whole. A client, uid or group that nobody knows is no error: nobody gets the
  * message, and questions say so. Lists are in the order in which clients connected, gateway by gateway; keyed results are Maps.
+ *
+ * A rejection ends no program whose code has let go of the promise: it is reported to `log`, or as a warning of the process.
  *
  * It connects at the first call, keeps its links, and does not keep a program running that has nothing else to do.
  */

@@ -1,6 +1,7 @@
-import { Command, msgpack } from '@gatewayworker/protocol'
+import { Command, connectionIdOf, msgpack, phpSerialize } from '@gatewayworker/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { linkPhpBackend } from '../../gateway/test/support/php-peer.ts'
 import type { Message } from '../src/index.ts'
 import { encodeMessage } from '../src/message.ts'
 import { startCluster } from './start-cluster.ts'
@@ -163,9 +164,11 @@ describe('a message', () => {
 })
 
 describe('a session', () => {
-  test('arrives as it was at a backend and at a worker', async () => {
+  test('arrives as it was at a backend and at a worker, and at a PHP backend as the README says', async () => {
     const cluster = await startCluster()
     const client = await cluster.connect()
+    const php = await linkPhpBackend(cluster.gateways[0]!)
+    const id = connectionIdOf(client.clientId)
     const push = cluster.push()
     const value = fc.letrec((value) => ({
       any: fc.oneof(
@@ -185,6 +188,8 @@ describe('a session', () => {
         fc.pre(!hasProto(session))
         await push.setSession(client.clientId, session)
         expect(withoutMinusZero(await push.getSession(client.clientId))).toEqual(withoutMinusZero(session))
+        const asPhp = phpSerialize.encode(withoutMinusZero(session)).toString('latin1')
+        expect(await php.ask(Command.GET_SESSION_BY_CLIENT_ID, '', id)).toBe(asPhp)
         const { ext } = await cluster.workers[0]!.next(Command.SESSION_CHANGED)
         expect(withoutMinusZero(ext.length === 0 ? {} : msgpack.decode(ext))).toEqual(withoutMinusZero(session))
       }),
