@@ -4,6 +4,7 @@ import {
   Command,
   EMPTY,
   encodeClientId,
+  encodeSession,
   Flag,
   type Log,
   mergeSessions,
@@ -74,7 +75,8 @@ export class ServedClient implements CurrentClient, Running {
   readonly #facts: ClientFacts
   readonly #link: LinkSurroundings
   readonly #session: SessionCopy
-  #before: Session = {}
+  /** The session's bytes when the handler first looked at it. */
+  #before: Buffer = EMPTY
   #context: Context | undefined
   #handled: number
   #hasLeft = false
@@ -162,7 +164,7 @@ export class ServedClient implements CurrentClient, Running {
     this.#session.onWritten(kind, session)
     if (this.#context?.touchedSession !== undefined) {
       // What the handler itself has changed so far is still to be stored when it settles.
-      this.#before = kind === 'replace' ? this.#session.read() : mergeSessions(this.#before, session)
+      this.#before = kind === 'replace' ? this.#session.bytes : mergeInto(this.#before, session)
       const { touchedSession } = this.#context
       refill(touchedSession, kind === 'replace' ? this.#session.read() : mergeSessions(touchedSession, session))
     }
@@ -269,7 +271,7 @@ export class ServedClient implements CurrentClient, Running {
   }
 
   readonly #readSession = (): Session => {
-    this.#before = this.#session.read()
+    this.#before = this.#session.bytes
     return this.#session.read()
   }
 
@@ -303,6 +305,11 @@ export class ServedClient implements CurrentClient, Running {
     const flag = command === Command.PATCH_SESSION ? Flag.OWN_CHANGE : 0
     this.#link.send(command, this.connectionId, flag, ext)
   }
+}
+
+function mergeInto(bytes: Buffer, session: Session): Buffer {
+  const before = bytes.length === 0 ? {} : (msgpack.decode(bytes) as Session)
+  return Buffer.from(encodeSession(mergeSessions(before, session)))
 }
 
 /** Gives an object that a handler holds other contents. */

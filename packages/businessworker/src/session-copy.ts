@@ -1,5 +1,5 @@
 import type { Session } from '@gatewayworker/gateway-client'
-import { checkSession, EMPTY, encodeSession, mergeSessions, msgpack } from '@gatewayworker/protocol'
+import { checkSession, EMPTY, encodeSession, isPlainObject, mergeSessions, msgpack } from '@gatewayworker/protocol'
 
 /** The keys of a session that a handler changed. */
 export interface SessionPatch {
@@ -26,6 +26,11 @@ export class SessionCopy {
     this.#bytes = Buffer.from(bytes)
   }
 
+  /** What it is now, as bytes that never change. */
+  get bytes(): Buffer {
+    return this.#bytes
+  }
+
   /** A fresh object that the caller may change. */
   read(): Session {
     return decode(this.#bytes)
@@ -38,10 +43,18 @@ export class SessionCopy {
     if (this.#unconfirmed === 0) this.#bytes = Buffer.from(bytes)
   }
 
-  /** What was changed from `before` to `after`, applied here and to be sent to the gateway; undefined if nothing was. */
-  change(before: Session, after: Session): SessionPatch | undefined {
-    const patch = diff(before, checkSession(after))
+  /** What was changed from `before`, the bytes of then, to `after`, applied here and to be sent to the gateway; undefined if nothing was. */
+  change(before: Buffer, after: Session): SessionPatch | undefined {
+    const bytes = encode(after)
+    // Most handlers only look: what was read and is written again has the same bytes.
+    if (bytes.equals(before)) return undefined
+    const patch = diff(decode(before), checkSession(after))
     if (patch === undefined) return undefined
+    if (before === this.#bytes && Object.values(after).every((value) => value !== undefined)) {
+      this.#bytes = Buffer.from(bytes)
+      this.#unconfirmed += 1
+      return patch
+    }
     const session = this.read()
     for (const key of patch.unset) delete session[key]
     this.#write({ ...session, ...patch.set })
@@ -54,7 +67,7 @@ export class SessionCopy {
   }
 
   #write(session: Session): void {
-    this.#bytes = encode(session)
+    this.#bytes = Buffer.from(encode(session))
     this.#unconfirmed += 1
   }
 }
@@ -68,13 +81,25 @@ function diff(before: Session, after: Session): SessionPatch | undefined {
   return unset.length === 0 && Object.keys(set).length === 0 ? undefined : { set, unset }
 }
 
+/** Whether two values have the same bytes; the order of keys counts. */
 function isSame(before: unknown, after: unknown): boolean {
   if (typeof after !== 'object' || after === null) return Object.is(before, after)
-  return msgpack.encode(before).equals(msgpack.encode(after))
+  if (Array.isArray(before) && Array.isArray(after)) {
+    return before.length === after.length && before.every((item, at) => isSame(item, after[at]))
+  }
+  if (!isPlainObject(before) || !isPlainObject(after)) return msgpack.encode(before).equals(msgpack.encode(after))
+  const keys = Object.keys(before)
+  const keysAfter = Object.keys(after)
+  return (
+    keys.length === keysAfter.length &&
+    keys.every((key, at) => key === keysAfter[at] && isSame(before[key], after[key]))
+  )
 }
 
+/** A view into a larger buffer, or none. */
 function encode(session: Session): Buffer {
-  return Object.keys(session).length === 0 ? EMPTY : Buffer.from(encodeSession(session))
+  const bytes = encodeSession(session)
+  return Object.keys(session).length === 0 ? EMPTY : bytes
 }
 
 function decode(bytes: Buffer): Session {
