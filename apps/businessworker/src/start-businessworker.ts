@@ -84,7 +84,7 @@ const app = defineApp({
   options,
   reloadable: true,
   examine: (options, context) => examineOptions(options, context, provided),
-  async start(options, { index, loadModule, log, name, restartOnChange }) {
+  async start(options, { index, loadModule, log, name, restartOnChange, whenPlaceIsFree }) {
     if (options.watch) restartOnChange()
     const events = (await loadModule(options.events, provided)) as Events
     const limitMs = options['process-timeout'] * 1000
@@ -96,7 +96,7 @@ const app = defineApp({
         onBlocked: (report) => callProcessTimeoutHandler(events, report),
       })
     }
-    const worker = new BusinessWorker({
+    let worker = new BusinessWorker({
       ...readCredentials(options),
       events,
       eventTimeoutMs: options['event-timeout'] * 1000,
@@ -108,13 +108,19 @@ const app = defineApp({
       registerAddresses: options['register-address'],
       sendToGatewayBufferSizeBytes: options['send-to-gateway-buffer-size'],
     })
+    await whenPlaceIsFree()
     await worker.start()
     return {
       details: { events: options.events },
       examine: () => examineRunning(worker, events, options),
+      handOver: (timeoutMs) => worker.handOver(timeoutMs * HANDLERS_SHARE),
       problems: () => worker.problems(),
       stats: () => worker.stats(),
       stop: (timeoutMs) => worker.stop(timeoutMs * HANDLERS_SHARE),
+      async takeBack() {
+        worker = await worker.takeBack()
+      },
+      warnings: worker.warnings,
     }
   },
 })

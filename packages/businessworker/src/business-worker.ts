@@ -7,7 +7,7 @@ import { EventTimeout } from './event-timeout.ts'
 import { type Events, findEvents, findStrangers } from './events.ts'
 import type { WorkerSurroundings } from './served-client.ts'
 import { ServedGateway } from './served-gateway.ts'
-import { setTimerLog, Timer } from './timer.ts'
+import { resumeWorkerTimers, setTimerLog, suspendWorkerTimers, Timer } from './timer.ts'
 
 export interface BusinessWorkerOptions extends Credentials {
   /** The loaded Events module. */
@@ -54,13 +54,16 @@ const LINKED_TIMEOUT_MS = 2_000
  * A worker process: turns what gateways say about clients into calls on the user's Events.
  *
  * ```
- * start: onWorkerStart ─▶ linked to every gateway ─▶ events
- * stop:  gateways tell nothing new ─▶ what has come is handled and acknowledged ─▶ onWorkerStop ─▶ timers deleted ─▶ links ended
+ * start:    onWorkerStart ─▶ linked to every gateway ─▶ events
+ * stop:     gateways tell nothing new ─▶ what has come is handled and acknowledged ─▶ onWorkerStop ─▶ timers deleted ─▶ links ended
+ * handOver: the same without the end of the links; if Events has no onWorkerStop, only the worker's timers stop, and it serves on
  * ```
  */
 export class BusinessWorker {
   readonly id: number
   readonly name: string
+  /** What is odd about Events, in words. */
+  readonly warnings: readonly string[]
   readonly #counters = { handledEvents: 0 }
   readonly #events: Events
   readonly #eventTimeout: EventTimeout
@@ -70,6 +73,7 @@ export class BusinessWorker {
   readonly #acknowledger = new Acknowledger(() => this.#pool?.written())
   readonly #served = new Map<PooledGateway, ServedGateway>()
   readonly #surroundings: WorkerSurroundings
+  #finished: Promise<void> | undefined
   #isStopping = false
   #onIdle: (() => void) | undefined
   #pool: GatewayPool | undefined
@@ -99,10 +103,11 @@ export class BusinessWorker {
       log,
       lostAfterMs: gatewayLostTimeoutMs,
     })
-    for (const { meant, name } of findStrangers(this.#events)) {
+    this.warnings = findStrangers(this.#events).map(({ meant, name }) => {
       const hint = meant === undefined ? '' : `; did you mean ${meant}?`
-      log.warn({ name }, `Events has ${name}, which is no event${hint}`)
-    }
+      return `Events has ${name}, which is no event${hint}`
+    })
+    for (const warning of this.warnings) log.warn({}, warning)
   }
 
   /**
@@ -162,6 +167,43 @@ export class BusinessWorker {
 
   /** Takes no more, finishes what has come, then runs onWorkerStop and ends; handlers may take `timeoutMs` (Infinity: as long as they need). */
   async stop(timeoutMs = this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS): Promise<void> {
+    await this.#finish(timeoutMs)
+    Timer.delAll()
+    this.#close()
+    Gateway.usePool(undefined)
+    Gateway.close()
+  }
+
+  /**
+   * Lets go of what only one process may have: when this resolves, the worker that is to take its place may run its onWorkerStart. Rejects if a
+   * timer's function has not settled in time. `stop` or `takeBack` has to follow.
+   */
+  async handOver(timeoutMs: number): Promise<void> {
+    // What a handler needs is there for as long as it runs: what onWorkerStop ends must not be missed by handlers that begin later.
+    if (this.#events.onWorkerStop !== undefined) {
+      await this.#finish(timeoutMs)
+      Timer.delAll()
+    }
+    await suspendWorkerTimers(timeoutMs)
+  }
+
+  /** Nobody has taken its place: serves on, by a worker that has to be used from now on. Rejects if onWorkerStart does. */
+  async takeBack(): Promise<BusinessWorker> {
+    resumeWorkerTimers()
+    if (this.#finished === undefined) return this
+    const worker = new BusinessWorker(this.#options)
+    await worker.start()
+    this.#close() // not before, since gateways let clients wait for as long as a worker that leaves is linked
+    return worker
+  }
+
+  /** Once, whoever asks first. */
+  #finish(timeoutMs: number): Promise<void> {
+    this.#finished ??= this.#leaveAndFinish(timeoutMs)
+    return this.#finished
+  }
+
+  async #leaveAndFinish(timeoutMs: number): Promise<void> {
     this.#isStopping = true
     await Promise.all(Array.from(this.#served.values(), (served) => this.#leave(served)))
     this.#absent.close()
@@ -174,10 +216,10 @@ export class BusinessWorker {
     } catch (err) {
       this.#log.error({ event: 'onWorkerStop', err }, 'a handler threw')
     }
-    Timer.delAll()
+  }
+
+  #close(): void {
     this.#pool?.close()
-    Gateway.usePool(undefined)
-    Gateway.close()
     process.off('unhandledRejection', this.#onUnhandledRejection)
   }
 

@@ -4,6 +4,8 @@ import { CloseCode } from './close-codes.ts'
 import { LogThrottle } from './log-throttle.ts'
 
 export interface UnservedClientsOptions {
+  /** A worker that leaves is linked still: one that takes its place may take its time to start, and no client is closed meanwhile. */
+  isSuccessorExpected(): boolean
   log: Log
   /** How long a client with events waits for a worker before it is closed with 1013. */
   noWorkerTimeoutMs: number
@@ -30,19 +32,28 @@ export class UnservedClients implements Iterable<ClientConnection> {
 
   /** `hasWorker`: there is one, which is left to others for a while. */
   add(client: ClientConnection, hasWorker: boolean): void {
-    const { noWorkerTimeoutMs } = this.#options
     this.#clients.add(client)
-    if (!client.hasLeft && !client.events.isEmpty) {
-      client.pauseReading(PauseReason.EVENTS_WAIT)
-      client.noWorkerTimer ??= setTimeout(() => this.#onNoWorker(client), noWorkerTimeoutMs)
-    }
+    this.#await(client)
+    const { noWorkerTimeoutMs } = this.#options
     if (hasWorker) this.#secondWorkerTimer ??= setTimeout(this.#onNoSecondWorker, noWorkerTimeoutMs / 2)
+  }
+
+  /** A worker that has left is gone: those that waited for its successor wait for any worker, as long as that may take. */
+  awaitWorker(): void {
+    for (const client of this.#clients) this.#await(client)
   }
 
   delete(client: ClientConnection): void {
     clearTimeout(client.noWorkerTimer)
     client.noWorkerTimer = undefined
     this.#clients.delete(client)
+  }
+
+  #await(client: ClientConnection): void {
+    if (client.hasLeft || client.events.isEmpty) return
+    client.pauseReading(PauseReason.EVENTS_WAIT)
+    const { isSuccessorExpected, noWorkerTimeoutMs } = this.#options
+    if (!isSuccessorExpected()) client.noWorkerTimer ??= setTimeout(() => this.#onNoWorker(client), noWorkerTimeoutMs)
   }
 
   readonly #onNoSecondWorker = (): void => {

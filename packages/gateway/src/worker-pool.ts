@@ -61,7 +61,11 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
-    this.#unserved = new UnservedClients({ ...options, onNoSecondWorker: () => this.#serveUnserved(true) })
+    this.#unserved = new UnservedClients({
+      ...options,
+      isSuccessorExpected: () => this.#workers.some(({ isLeaving, link }) => isLeaving && !link.isClosed),
+      onNoSecondWorker: () => this.#serveUnserved(true),
+    })
   }
 
   /** Whether there is none, and one has not left but was cut off. */
@@ -117,6 +121,7 @@ export class WorkerPool {
       this.#moveOn(client, worker)
     }
     worker.unacknowledgedBytes = 0
+    if (worker.isLeaving) this.#unserved.awaitWorker()
     this.#checkSettled()
   }
 

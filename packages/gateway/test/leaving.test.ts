@@ -130,16 +130,26 @@ describe('the only worker, when it leaves', () => {
     ])
   })
 
-  test('has as long as it likes for what it was told: a client is not closed before for want of a worker', async () => {
+  test('has as long as it likes for what it was told, and its successor to start: no client is closed meanwhile', async () => {
     const { client, gateway, id, leaving } = await startTwo({ noWorkerTimeoutMs: 50, other: false })
     await leaving.leave()
     client.send('c')
-    // Somebody without any worker is closed, after that time.
-    const clock = await connectClient(gateway)
-    expect((await clock.closed).code).toBe(1013)
-    leaving.link.send(Command.SEND_TO_ONE, id, 1, '', 'still here')
-    expect(await client.messages.next()).toBe('still here')
+    const newcomer = await connectClient(gateway)
     leaving.acknowledge(id, 4)
+    // At another gateway somebody without any worker is closed, after that time.
+    expect((await (await connectClient(await startGateway({ noWorkerTimeoutMs: 100 }))).closed).code).toBe(1013)
+    leaving.link.send(Command.SEND_TO_ALL, 0, 1, '', 'still here')
+    expect(await Promise.all([client.messages.next(), newcomer.messages.next()])).toEqual(['still here', 'still here'])
+    const next = await linkWorker(gateway, 'next:0')
+    expect(await told(next, 5)).toEqual(['context 0', 'connect', 'handshake', 'context 4', 'message c'])
+  })
+
+  test('and ends without a successor: its clients are closed, after the time for that', async () => {
+    const { client, gateway, id, leaving, log } = await startTwo({ noWorkerTimeoutMs: 50, other: false })
+    await leaving.leave()
+    client.send('c')
+    leaving.acknowledge(id, 4)
+    await kill(leaving, log)
     expect((await client.closed).code).toBe(1013)
     const next = await linkWorker(gateway, 'next:0')
     expect(await told(next, 3)).toEqual(['context 4', 'message c', 'close no_worker'])

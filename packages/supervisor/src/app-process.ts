@@ -54,7 +54,15 @@ export function createAppKind({
     requestStop(child, timeoutMs) {
       sendTo(child, { type: 'stop', timeoutMs: timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs })
     },
-    startMessage: (index) => ({ index, logLevel, module: app.module, name, options, type: 'start' }),
+    startMessage: (index, isSuccessor) => ({
+      index,
+      isSuccessor,
+      logLevel,
+      module: app.module,
+      name,
+      options,
+      type: 'start',
+    }),
   }
 
   function forkChild(stdio: Exclude<StdioOptions, string>): ChildProcess {

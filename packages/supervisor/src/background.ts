@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { ClusterError } from './control/cluster-error.ts'
-import type { ReadySummary } from './run-cluster.ts'
+import type { LinkSummary, ReadySummary } from './run-cluster.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Set for the process in the background only, so that it knows what it is. */
@@ -11,8 +11,18 @@ const MARK = 'GATEWAYWORKER_IN_BACKGROUND'
 /** A start that takes longer than this is mentioned, so that nobody wonders. */
 const SLOW_START_MS = 10_000
 
-/** What the process in the background tells the one that started it, once. */
-type Outcome = { type: 'failed'; message: string } | { type: 'ready'; summary: ReadySummary }
+/** What the process in the background tells the one that started it: that it failed, or first that all is ready and then who is linked. */
+type Outcome =
+  | { type: 'failed'; message: string }
+  | { type: 'ready'; summary: ReadySummary }
+  | { type: 'linked'; links: LinkSummary }
+
+/** A start in the background that has succeeded. */
+interface BackgroundStart {
+  links: LinkSummary
+  pid: number
+  summary: ReadySummary
+}
 
 /** Whether this process is the one in the background. */
 export const isInBackground = process.env[MARK] === '1'
@@ -21,9 +31,9 @@ delete process.env[MARK]
 
 /**
  * Starts this very program, with the arguments that it has, once more in the background: in a session of its own, what it writes
- * going to the log file. Resolves with its pid when all is ready, and rejects with a ClusterError when it does not start.
+ * going to the log file. Resolves when all is ready, and linked or not linked in time; rejects with a ClusterError when it does not start.
  */
-export async function startInBackground(logFile: string): Promise<{ pid: number; summary: ReadySummary }> {
+export async function startInBackground(logFile: string): Promise<BackgroundStart> {
   const log = openLog(logFile)
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
@@ -34,25 +44,49 @@ export async function startInBackground(logFile: string): Promise<{ pid: number;
   const abort = () => child.kill('SIGTERM')
   process.once('SIGINT', abort).once('SIGTERM', abort)
   const slowStart = setTimeout(() => process.stderr.write(`still starting; the log is ${logFile}\n`), SLOW_START_MS)
-  const exited = once(child, 'exit').then(([code, signal]): Outcome => {
-    return { type: 'failed', message: `ended with ${signal ?? `code ${code}`} before all was ready; see ${logFile}` }
-  })
-  const told = once(child, 'message').then(([outcome]) => outcome as Outcome)
-  const outcome = await Promise.race([told, exited])
-  clearTimeout(slowStart)
-  process.off('SIGINT', abort).off('SIGTERM', abort)
-  if (outcome.type === 'failed') {
-    await exited
-    throw new ClusterError(outcome.message)
+  const failed = whenFailed(child, logFile)
+  const links = whenTold(child, 'linked')
+  try {
+    const { summary } = await Promise.race([whenTold(child, 'ready'), failed])
+    clearTimeout(slowStart)
+    // It runs: whoever does not wait for the rest does not end it.
+    process.off('SIGINT', abort).off('SIGTERM', abort)
+    return { ...(await Promise.race([links, failed])), pid: child.pid!, summary }
+  } finally {
+    clearTimeout(slowStart)
+    process.off('SIGINT', abort).off('SIGTERM', abort)
+    if (child.connected) child.disconnect()
+    child.unref()
   }
-  if (child.connected) child.disconnect()
-  child.unref()
-  return { pid: child.pid!, summary: outcome.summary }
 }
 
-/** Tells the process that started this one in the background that all is ready, which lets it end. */
+function whenTold<T extends Outcome['type']>(child: ChildProcess, type: T): Promise<Extract<Outcome, { type: T }>> {
+  return new Promise((resolve) => {
+    child.on('message', (outcome: Outcome) => {
+      if (outcome.type === type) resolve(outcome as Extract<Outcome, { type: T }>)
+    })
+  })
+}
+
+/** Rejects when it has ended, or says why it is about to. */
+async function whenFailed(child: ChildProcess, logFile: string): Promise<never> {
+  const exited = once(child, 'exit')
+  const message = await Promise.race([
+    whenTold(child, 'failed').then((outcome) => outcome.message),
+    exited.then(([code, signal]) => `ended with ${signal ?? `code ${code}`} before all was ready; see ${logFile}`),
+  ])
+  await exited
+  throw new ClusterError(message)
+}
+
+/** Tells the process that started this one in the background that all is ready. */
 export function tellReady(summary: ReadySummary): void {
   tell({ type: 'ready', summary })
+}
+
+/** Tells it who is linked, which lets it end. */
+export function tellLinked(links: LinkSummary): void {
+  tell({ type: 'linked', links })
 }
 
 /** Tells it why this one does not start. */

@@ -23,6 +23,7 @@ import { FileWatcher } from './watch-files.ts'
 /** How long a stop may take that the master did not ask for: it will not end one that hangs. */
 const OWN_STOP_TIMEOUT_MS = 3000
 
+let begin: (() => void) | undefined
 let log: Logger | undefined
 /** From the start on, which is one long delay of no interest. */
 let loopLag: LoopLag | undefined
@@ -41,22 +42,27 @@ function onMessage(message: MessageToChild): void {
     case 'ask':
       void answer(message)
       break
+    case 'begin':
+      begin?.()
+      break
     case 'stop':
       void stop(message.timeoutMs ?? Number.POSITIVE_INFINITY)
       break
   }
 }
 
-async function start({ index, logLevel, module, name, options }: StartMessage): Promise<void> {
+async function start({ index, isSuccessor, logLevel, module, name, options }: StartMessage): Promise<void> {
   process.title = `gatewayworker: ${name} #${index}`
   log = (await createLog(logLevel)).child({ process: name, index })
   try {
     const { default: app } = (await import(module)) as { default: App }
-    running = await app.start(options, createContext(log, name, index))
+    running = await app.start(options, createContext(log, name, index, isSuccessor))
     loopLag = new LoopLag()
     // On a terminal the master's table says it.
     log[logIsForPeople ? 'debug' : 'info']({ listen: running.listen, ...running.details }, 'ready')
-    tellMaster({ type: 'ready', hasClients: running.connections !== undefined, listen: running.listen })
+    const { connections, listen, problems, warnings = [] } = running
+    const [hasClients, hasLinks] = [connections !== undefined, problems !== undefined]
+    tellMaster({ type: 'ready', hasClients, hasLinks, listen, warnings })
   } catch (error) {
     onStartFailed(error)
   }
@@ -77,7 +83,7 @@ async function examine({ addresses, module, name, options }: ExamineMessage): Pr
   }
 }
 
-function createContext(log: Logger, name: string, index: number): AppContext {
+function createContext(log: Logger, name: string, index: number, isSuccessor: boolean): AppContext {
   return {
     index,
     loadModule: (file, provide) => new ModuleLoader({ onLoad: (loaded) => watcher?.add(loaded), provide }).load(file),
@@ -86,7 +92,15 @@ function createContext(log: Logger, name: string, index: number): AppContext {
     restartOnChange() {
       watcher ??= new FileWatcher(onFileChange)
     },
+    whenPlaceIsFree: () => (isSuccessor ? whenPlaceIsFree() : Promise.resolve()),
   }
+}
+
+function whenPlaceIsFree(): Promise<void> {
+  return new Promise((resolve) => {
+    begin = resolve
+    tellMaster({ type: 'loaded' })
+  })
 }
 
 function onStartFailed(error: unknown): void {
@@ -113,16 +127,22 @@ async function answer({ id, query, question }: AskMessage): Promise<void> {
   }
 }
 
-function find(question: AskMessage['question'], query: AskMessage['query']): unknown {
+async function find(question: AskMessage['question'], query: AskMessage['query']): Promise<unknown> {
   switch (question) {
     case 'connections':
       return running?.connections?.(query as ConnectionsQuery)
     case 'examine':
       return examineRunning()
+    case 'handOver':
+      await running?.handOver?.(query as number)
+      return true
     case 'problems':
       return running?.problems?.() ?? []
     case 'stats':
       return { ...running?.stats?.(), eventLoopLagP99Ms: loopLag?.p99Ms() ?? 0 }
+    case 'takeBack':
+      await running?.takeBack?.()
+      return true
   }
 }
 

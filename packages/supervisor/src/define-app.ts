@@ -50,6 +50,11 @@ export interface AppContext {
   name: string
   /** From now on, a change of a file that `loadModule` loaded ends this process and starts a new one in its place. */
   restartOnChange(): void
+  /**
+   * Resolves when this is the only process of its place: at a reload, when the one before has handed over. To be awaited between what only
+   * loads and checks and what only one process may do.
+   */
+  whenPlaceIsFree(): Promise<void>
 }
 
 /** What an app's `examine` is given, in a process of its own that ends after it. */
@@ -135,6 +140,11 @@ export interface RunningApp {
   details?: object
   /** What `doctor` asks a process that runs: proves that it can reach whom it needs, and be reached, within 9 s. */
   examine?(): Promise<Examination>
+  /**
+   * Another process is to take its place: lets go, within `timeoutMs`, of what only one may have (ports, timers), and may serve on otherwise.
+   * It is killed if it does not. `stop` follows, or `takeBack` if the other process did not start.
+   */
+  handOver?(timeoutMs: number): Promise<void>
   /** What it listens on, for the table and the "ready" line. */
   listen?: string
   /** What keeps it from being found and reached by those who need it, in words, within a second; without it, nothing does. */
@@ -143,6 +153,10 @@ export interface RunningApp {
   stats?(): ProcessStats
   /** Ends everything it does; the process exits when it resolves, and is killed after `timeoutMs` (Infinity: never). */
   stop(timeoutMs: number): Promise<void>
+  /** Has again what it handed over; it is killed, and started again, if it cannot. */
+  takeBack?(): Promise<void>
+  /** What is odd about its options or its code, in words, for whoever started it; it is in the log as well. */
+  warnings?: readonly string[]
 }
 
 /** A kind of process: its options and how it starts. */

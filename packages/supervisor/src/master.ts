@@ -1,5 +1,5 @@
 import type { GroupSummary, ProcessGroup } from './process-group.ts'
-import { type Report, reloadGroups } from './reload.ts'
+import { type Reloaded, type Report, reloadGroups } from './reload.ts'
 import { UsageError } from './usage-error.ts'
 
 /** How long a stop may take from the first group to the last, but for those that drain. */
@@ -37,7 +37,7 @@ export class Master {
   }
 
   /** See reloadGroups; a reload while another one runs, or during a stop, is refused with a UsageError. */
-  async reload(report: Report): Promise<number> {
+  async reload(report: Report): Promise<Reloaded> {
     if (this.isStopping) throw new UsageError('the cluster is about to stop')
     if (!this.#started) throw new UsageError('the cluster is still starting')
     if (this.#reloading) throw new UsageError('another reload is under way; try again when it is over')
@@ -67,6 +67,11 @@ export class Master {
 
   summary(): GroupSummary[] {
     return this.groups.map((group) => group.summary())
+  }
+
+  /** What is odd about options or code, with the names of groups. */
+  warnings(): string[] {
+    return [...new Set(this.groups.flatMap((group) => group.warnings()))]
   }
 
   async #stopInTurn(report: Report): Promise<void> {

@@ -6,6 +6,8 @@ import type { Examination } from './doctor/examination.ts'
 export interface StartMessage {
   type: 'start'
   index: number
+  /** Whether another process has the place, and hands it over when this one is loaded. */
+  isSuccessor: boolean
   logLevel: string
   /** URL of the module whose default export is the app. */
   module: string
@@ -24,8 +26,12 @@ export interface ExamineMessage extends Pick<StartMessage, 'module' | 'name' | '
 export interface Questions {
   connections: { answer: ConnectionsPage; query: ConnectionsQuery }
   examine: { answer: Examination; query: undefined }
+  /** To give its place to another process, within so many milliseconds; true when it has. */
+  handOver: { answer: true; query: number }
   problems: { answer: string[]; query: undefined }
   stats: { answer: ChildStats; query: undefined }
+  /** To have its place again; true when it has. */
+  takeBack: { answer: true; query: undefined }
 }
 
 /** What a child says of itself: what its app counts, and how late its event loop was. */
@@ -41,8 +47,15 @@ export interface AskMessage<Q extends keyof Questions = keyof Questions> {
   question: Q
 }
 
-/** What the master tells a child; one that is to stop is killed after `timeoutMs`, or never if there is none. */
-export type MessageToChild = AskMessage | ExamineMessage | StartMessage | { type: 'stop'; timeoutMs?: number }
+/** What the master tells a child. */
+export type MessageToChild =
+  | AskMessage
+  | ExamineMessage
+  | StartMessage
+  /** Its place is free. */
+  | { type: 'begin' }
+  /** It is killed after `timeoutMs`, or never if there is none. */
+  | { type: 'stop'; timeoutMs?: number }
 
 /** Why a process did not start: what is left of an error between processes. */
 export interface StartFailure {
@@ -58,8 +71,10 @@ export interface StartFailure {
 export type MessageToMaster =
   /** It is up and wants to know what to be. */
   | { type: 'hello' }
-  /** `hasClients`: whether it can be asked for connections. */
-  | { type: 'ready'; hasClients: boolean; listen?: string }
+  /** It is loaded, and begins when its predecessor has handed over. */
+  | { type: 'loaded' }
+  /** `hasClients`: whether it can be asked for connections. `hasLinks`: whether it can be asked for problems. */
+  | { type: 'ready'; hasClients: boolean; hasLinks: boolean; listen?: string; warnings: readonly string[] }
   /** What it was to examine; it is about to end. */
   | { type: 'examined'; examination: Examination }
   /** It did not start, and is about to end. */

@@ -47,6 +47,12 @@ export class ProcessGroup {
     for (const process of this.processes) process.kill()
   }
 
+  /** What is odd about its options or code, with its name. */
+  warnings(): string[] {
+    const texts = this.processes.flatMap(({ current }) => current?.warnings ?? [])
+    return texts.map((text) => `${this.name}: ${text}`)
+  }
+
   summary(): GroupSummary {
     return { count: this.processes.length, listen: this.processes[0]?.current?.listen ?? '', name: this.name }
   }

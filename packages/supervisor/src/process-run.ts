@@ -20,7 +20,7 @@ export interface ProcessKind {
   /** Asks a child to end by itself; it is killed after `timeoutMs`, which may be Infinity. */
   requestStop(child: ChildProcess, timeoutMs: number): void
   /** The answer to a child's hello. */
-  startMessage?(index: number): StartMessage
+  startMessage?(index: number, isSuccessor: boolean): StartMessage
 }
 
 /** How a process ended. */
@@ -42,30 +42,43 @@ export class ProcessRun {
   readonly exited: Promise<ProcessExit>
   /** Whether it can be asked for connections. */
   hasClients = false
+  /** Whether it got ready, or waits to `begin`; false when it ended before. */
+  readonly loaded: Promise<boolean>
+  /** Whether it can be asked for what keeps it from being found and reached. */
+  hasLinks = false
   /** What it listens on, once it has said so. */
   listen: string | undefined
   /** Whether it got ready; false when it ended before. */
   readonly ready: Promise<boolean>
   readonly startedAt = performance.now()
   state: ProcessState = 'starting'
+  /** See RunningApp. */
+  warnings: readonly string[] = []
   readonly #answers = new Map<number, (answer: unknown) => void>()
   readonly #child: ChildProcess
   readonly #index: number
+  readonly #isSuccessor: boolean
   readonly #kind: ProcessKind
   readonly #log: Logger
-  readonly #slowStart: NodeJS.Timeout
   #failure: StartFailure | undefined
   #hasExited = false
   #lastQuestion = 0
   #restartRequested = false
+  #resolveLoaded!: (isLoaded: boolean) => void
   #resolveReady!: (isReady: boolean) => void
+  #slowStart: NodeJS.Timeout | undefined
   #stopTimeoutMs: number | undefined
 
-  constructor(kind: ProcessKind, index: number, log: Logger) {
+  /** `isSuccessor`: another process has its place until `begin`. */
+  constructor(kind: ProcessKind, index: number, log: Logger, isSuccessor = false) {
     this.#index = index
+    this.#isSuccessor = isSuccessor
     this.#kind = kind
     this.#log = log
-    this.#slowStart = setTimeout(() => log.warn({}, 'still starting'), SLOW_START_MS)
+    this.#watchStart()
+    this.loaded = new Promise((resolve) => {
+      this.#resolveLoaded = resolve
+    })
     this.ready = new Promise((resolve) => {
       this.#resolveReady = resolve
     })
@@ -91,6 +104,24 @@ export class ProcessRun {
 
   get pid(): number | undefined {
     return this.#child.pid
+  }
+
+  /** Lets it begin, if it waits for that. */
+  begin(): void {
+    if (this.state !== 'starting') return
+    this.#watchStart()
+    sendTo(this.#child, { type: 'begin' })
+  }
+
+  /** Whether the process has let go, in time, of what only one of its place may have; one that is not ready yet has nothing. */
+  async handOver(timeoutMs: number): Promise<boolean> {
+    if (!this.canAnswer) return this.state === 'ready'
+    return (await this.ask('handOver', timeoutMs, timeoutMs)) === true
+  }
+
+  /** Whether the process has again what it handed over. */
+  async takeBack(timeoutMs: number): Promise<boolean> {
+    return !this.canAnswer || (await this.ask('takeBack', undefined, timeoutMs)) === true
   }
 
   /** Asks the process to stop, kills it after the deadline (Infinity: never), and resolves when it is gone. */
@@ -135,16 +166,26 @@ export class ProcessRun {
     })
   }
 
+  #watchStart(): void {
+    this.#slowStart = setTimeout(() => this.#log.warn({}, 'still starting'), SLOW_START_MS)
+  }
+
   #onMessage(raw: unknown): void {
     const message = this.#kind.interpret(raw)
     switch (message?.type) {
       case 'hello':
         // A stop that was asked for before the child could hear is repeated.
         if (this.#stopTimeoutMs !== undefined) this.#kind.requestStop(this.#child, this.#stopTimeoutMs)
-        else if (this.#kind.startMessage) sendTo(this.#child, this.#kind.startMessage(this.#index))
+        else if (this.#kind.startMessage) sendTo(this.#child, this.#kind.startMessage(this.#index, this.#isSuccessor))
+        break
+      case 'loaded':
+        clearTimeout(this.#slowStart)
+        this.#resolveLoaded(true)
         break
       case 'ready':
         this.hasClients = message.hasClients
+        this.hasLinks = message.hasLinks
+        this.warnings = message.warnings
         this.#onReady(message.listen)
         break
       case 'failed':
@@ -168,12 +209,14 @@ export class ProcessRun {
     clearTimeout(this.#slowStart)
     this.listen = listen
     if (this.state !== 'stopping') this.state = 'ready'
+    this.#resolveLoaded(true)
     this.#resolveReady(true)
   }
 
   #onExit(code: number | null, signal: NodeJS.Signals | null): ProcessExit {
     clearTimeout(this.#slowStart)
     this.#hasExited = true
+    this.#resolveLoaded(false)
     this.#resolveReady(false)
     for (const settle of this.#answers.values()) settle(undefined)
     return {

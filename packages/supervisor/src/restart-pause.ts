@@ -1,8 +1,8 @@
 /** The first pause before a process that ended is started again. */
 const FIRST_PAUSE_MS = 100
 
-/** Pauses double up to this one. */
-const LONGEST_PAUSE_MS = 10_000
+/** Pauses double up to this one: gateways hold clients without a worker for 5 s (--no-worker-timeout), and a start takes its time, too. */
+const LONGEST_PAUSE_MS = 3_000
 
 /** A process that lived this long is taken to be sound: its next pause is the first one again. */
 const SETTLED_MS = 10_000

@@ -1,25 +1,29 @@
 import type { Logger } from 'pino'
+import { changedKeys, type DigestedConfig } from './config-digest.ts'
 import { claimRunFolder } from './control/claim.ts'
 import { type ControlHandlers, ControlServer } from './control/control-server.ts'
 import type { RunFolder } from './control/run-folder.ts'
 import { examineProcesses } from './doctor/examine-processes.ts'
 import type { LogFile } from './log-file.ts'
 import type { Master, StopManner } from './master.ts'
-import type { Report } from './reload.ts'
+import type { Reloaded, Report } from './reload.ts'
 import { tellServiceManager } from './service-manager.ts'
 import { findConnections } from './status/find-connections.ts'
-import { findProblems } from './status/find-problems.ts'
+import { findProblems, inWords } from './status/find-problems.ts'
 import { ProcessMonitor } from './status/process-monitor.ts'
 import { exitProcess } from './terminal.ts'
 
 /** What a master can be told while it runs, by signals and over its control socket, and how this process ends. */
 export class RunningCluster {
+  readonly #config: DigestedConfig | undefined
   readonly #log: Logger
   readonly #logFile: LogFile | undefined
   readonly #master: Master
   #claimed: RunFolder | undefined
 
-  constructor(master: Master, log: Logger, logFile: LogFile | undefined) {
+  /** `config`: the config file of the start. */
+  constructor(master: Master, log: Logger, logFile: LogFile | undefined, config: DigestedConfig | undefined) {
+    this.#config = config
     this.#log = log
     this.#logFile = logFile
     this.#master = master
@@ -31,8 +35,8 @@ export class RunningCluster {
     const handlers: ControlHandlers = {
       connections: (query) => findConnections(this.#master.groups, query),
       examine: () => examineProcesses(this.#master.groups),
-      ready: () => findProblems(this.#master.groups),
-      reload: async (_, report) => ({ replaced: await this.reload(report) }),
+      ready: async () => inWords(await findProblems(this.#master.groups)),
+      reload: async ({ config }, report) => ({ ...(await this.reload(report)), changed: this.#changedKeys(config) }),
       status: () => monitor.status(),
       stop: async ({ patient }, report) => {
         await this.stop(patient ? 'patient' : 'graceful', report)
@@ -47,17 +51,22 @@ export class RunningCluster {
   }
 
   /** See Master.reload; what comes of it is also logged. */
-  async reload(report: Report): Promise<number> {
+  async reload(report: Report): Promise<Reloaded> {
     this.#log.info({}, 'reloading')
     try {
-      const replaced = await this.#master.reload(report)
-      this.#log.info({ replaced }, 'reloaded')
-      return replaced
+      const reloaded = await this.#master.reload(report)
+      this.#log.info({ replaced: reloaded.replaced }, 'reloaded')
+      return reloaded
     } catch (error) {
       const { message, stack } = error as Error
       this.#log.error({ stack }, `the reload is aborted, what was not replaced goes on: ${message}`)
       throw error
     }
+  }
+
+  #changedKeys(now: DigestedConfig | undefined): string[] {
+    if (now === undefined || now.path !== this.#config?.path) return []
+    return changedKeys(this.#config.digest, now.digest)
   }
 
   /** Goes on in a new log file, if there is one. */

@@ -34,7 +34,7 @@ export function createScriptKind({ args = [], listen, log, script }: ScriptGroup
     interpret(message) {
       if (message !== 'ready') return undefined
       ready = true
-      return { type: 'ready', hasClients: false, listen }
+      return { type: 'ready', hasClients: false, hasLinks: false, listen, warnings: [] }
     },
     requestStop: (child) => void child.kill('SIGTERM'),
   }

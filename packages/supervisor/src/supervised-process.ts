@@ -4,12 +4,16 @@ import { type ProcessExit, type ProcessKind, ProcessRun } from './process-run.ts
 import { nextRestartPauseMs } from './restart-pause.ts'
 import { StartError } from './start-error.ts'
 
-/** A process that is to take another's place. */
+/** A process that is to take another's place, and is loaded. */
 export interface Successor {
-  /** Ends it; the other goes on. */
+  /** Ends it; the other goes on, or takes its place back. */
   abandon(timeoutMs: number): Promise<void>
+  /** Has the other hand the place over, if this one waits for that, and resolves when it is ready; a StartError, and the other goes on, when it ends before. */
+  begin(handOverMs: number): Promise<void>
   /** Puts it in the place, and resolves when the process that was there has stopped; a StartError when it has ended meanwhile. */
   takeOver(timeoutMs: number): Promise<void>
+  /** See RunningApp. */
+  readonly warnings: readonly string[]
 }
 
 /** One place in a group, and the process that fills it: started again, after growing pauses, when it ends unasked. */
@@ -25,6 +29,8 @@ export class SupervisedProcess {
   #current: ProcessRun | undefined
   /** Settles the first start; gone when that is over, and from then on the place is never given up. */
   #firstStart: { reject: (error: StartError) => void; resolve: () => void } | undefined
+  /** The process that fills the place has handed over, if there is one: none is started, and what happens to it is no business of the place. */
+  #isVacant = false
   #pauseMs = 0
   #revival: NodeJS.Timeout | undefined
   #stopping = false
@@ -70,35 +76,79 @@ export class SupervisedProcess {
   }
 
   /**
-   * Starts another process beside the one that fills the place, which does not notice; resolves when it is ready. A StartError
-   * when it ends before, or is not ready within the deadline.
+   * Starts another process beside the one that fills the place, which does not notice; resolves when it is loaded. A StartError when it
+   * ends before, or is not loaded within the deadline.
    */
-  async startSuccessor(deadlineMs: number): Promise<Successor> {
+  async loadSuccessor(deadlineMs: number): Promise<Successor> {
     if (this.#stopping) throw this.#startError({ message: 'is about to stop' })
-    const run = new ProcessRun(this.#kind, this.index, this.#log)
+    const run = new ProcessRun(this.#kind, this.index, this.#log, true)
     this.#successor = run
+    await this.#whenUp(run, run.loaded, deadlineMs)
+    return {
+      abandon: async (timeoutMs) => {
+        this.#successor = undefined
+        await this.#dismiss(run, timeoutMs)
+        await this.#takeBack(deadlineMs)
+      },
+      begin: async (handOverMs) => {
+        if (run.state === 'starting') await this.#vacate(handOverMs)
+        run.begin()
+        await this.#whenUp(run, run.ready, deadlineMs)
+      },
+      takeOver: async (timeoutMs) => {
+        this.#successor = undefined
+        if (run.hasExited) {
+          await this.#takeBack(deadlineMs)
+          throw this.#endedTooSoon(await run.exited, 'as soon as it was ready')
+        }
+        await this.#takeOver(run, timeoutMs)
+      },
+      get warnings() {
+        return run.warnings
+      },
+    }
+  }
+
+  /** A StartError when a successor is not as far as that within the deadline; the place is then as it was. */
+  async #whenUp(run: ProcessRun, isUp: Promise<boolean>, deadlineMs: number): Promise<void> {
     let tookTooLong = false
     const deadline = setTimeout(() => {
       tookTooLong = true
       run.kill()
     }, deadlineMs)
-    const isReady = await run.ready
+    const isThere = await isUp
     clearTimeout(deadline)
-    if (!isReady) {
-      this.#successor = undefined
-      if (tookTooLong) throw this.#startError({ message: `was not ready within ${deadlineMs / 1000} s` })
-      throw this.#endedTooSoon(await run.exited, 'before it was ready')
-    }
-    return {
-      abandon: async (timeoutMs) => {
-        this.#successor = undefined
-        await this.#dismiss(run, timeoutMs)
-      },
-      takeOver: async (timeoutMs) => {
-        this.#successor = undefined
-        if (run.hasExited) throw this.#endedTooSoon(await run.exited, 'as soon as it was ready')
-        await this.#takeOver(run, timeoutMs)
-      },
+    if (isThere) return
+    this.#successor = undefined
+    const exit = await run.exited
+    await this.#takeBack(deadlineMs)
+    if (tookTooLong) throw this.#startError({ message: `was not ready within ${deadlineMs / 1000} s` })
+    throw this.#endedTooSoon(exit, 'before it was ready')
+  }
+
+  /** Makes room for a successor: no other process is at work in the place, and none is started there. */
+  async #vacate(timeoutMs: number): Promise<void> {
+    this.#isVacant = true
+    clearTimeout(this.#revival)
+    const former = this.#current
+    if (former === undefined || (await former.handOver(timeoutMs)) || former.hasExited) return
+    if (former.state === 'ready') {
+      this.#log.warn({ killedPid: former.pid, timeoutMs }, 'did not hand over: killed')
+      former.kill()
+      await former.exited
+    } else await former.stop(timeoutMs)
+  }
+
+  /** A successor is none: the place belongs again to the process that has handed over, or to a new one. */
+  async #takeBack(timeoutMs: number): Promise<void> {
+    if (!this.#isVacant) return
+    this.#isVacant = false
+    if (this.#stopping) return
+    const former = this.#current
+    if (former === undefined) this.#fill()
+    else if (!(await former.takeBack(timeoutMs)) && !former.hasExited) {
+      this.#log.error({ killedPid: former.pid }, 'could not take its place back: killed')
+      former.kill()
     }
   }
 
@@ -107,6 +157,7 @@ export class SupervisedProcess {
     // The former one may have died meanwhile, and be due to be started again.
     clearTimeout(this.#revival)
     this.#current = run
+    this.#isVacant = false
     this.#pauseMs = 0
     void this.#watchEnd(run, true)
     this.#log.info({ formerPid: former?.pid, startedPid: run.pid }, 'replaced')
@@ -144,7 +195,7 @@ export class SupervisedProcess {
 
   #onExit(run: ProcessRun, exit: ProcessExit, wasReady: boolean): void {
     this.#current = undefined
-    if (this.#stopping) return
+    if (this.#stopping || this.#isVacant) return
     if (exit.restartRequested) {
       this.#fill()
       return

@@ -9,10 +9,8 @@ import { parseGivenOption } from '../given-option.ts'
 import { path } from '../option-types.ts'
 import { readFlags } from '../read-options.ts'
 import type { Call } from './cluster-program.ts'
+import { NOT_RUNNING_EXIT_CODE } from './exit-codes.ts'
 import { findConfig } from './find-config.ts'
-
-/** The exit code when there is no cluster to ask, as of service managers' `status`. */
-const NOT_RUNNING_EXIT_CODE = 3
 
 const options = {
   config: { describe: "The cluster's config file", type: path },

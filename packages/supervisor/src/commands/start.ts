@@ -1,16 +1,18 @@
-import { isInBackground, startInBackground, tellFailed, tellReady } from '../background.ts'
+import { isInBackground, startInBackground, tellFailed, tellLinked, tellReady } from '../background.ts'
 import type { Program } from '../command-line.ts'
+import { digestConfigFile } from '../config-digest.ts'
 import { alreadyRunning } from '../control/already-running.ts'
 import { ControlClient } from '../control/control-client.ts'
 import { RunFolder } from '../control/run-folder.ts'
 import type { OptionTable, OptionValues } from '../define-app.ts'
 import { LogFile } from '../log-file.ts'
-import { flag, path } from '../option-types.ts'
-import { formatProcessTable } from '../process-table.ts'
+import { flag, path, seconds } from '../option-types.ts'
+import { describeStart } from '../process-table.ts'
 import { readOptions } from '../read-options.ts'
 import { runCluster } from '../run-cluster.ts'
 import { UsageError } from '../usage-error.ts'
 import type { Call, ClusterDefinition } from './cluster-program.ts'
+import { NOT_LINKED_EXIT_CODE } from './exit-codes.ts'
 import { findConfig } from './find-config.ts'
 
 /** Where a cluster that starts keeps what it writes. */
@@ -23,9 +25,15 @@ const startOptions = {
   daemon: {
     alias: 'd',
     default: false,
-    describe: 'Start in the background, and end when all is ready',
+    describe: 'Start in the background, and end when all is ready and linked',
     flagOnly: true,
     type: flag,
+  },
+  'ready-timeout': {
+    default: 10,
+    describe: 'How long processes may take to be linked until the start says which are not; they keep trying',
+    flagOnly: true,
+    type: seconds,
   },
   ...placeOptions,
 } satisfies OptionTable
@@ -60,12 +68,18 @@ export async function prepareStart<Table extends OptionTable>(
   const { members, openUrl } = definition.load(read)
   const values = read.values as OptionValues<typeof startOptions> & OptionValues<Table>
   const runFolder = new RunFolder(values['run-dir'] ?? definition.runFolder)
-  const settings = { logLevel: read.common['log-level'], openUrl, runFolder }
+  const settings = {
+    config: configFile === undefined ? undefined : await digestConfigFile(configFile, definition.provide),
+    logLevel: read.common['log-level'],
+    openUrl,
+    readyTimeoutMs: values['ready-timeout'] * 1000,
+    runFolder,
+  }
   const logPath = values['log-file'] ?? runFolder.logFile
 
   async function run(): Promise<void> {
     if (isInBackground) {
-      const told = { onReady: tellReady, onStartFailed: tellFailed }
+      const told = { onLinked: tellLinked, onReady: tellReady, onStartFailed: tellFailed }
       await runCluster(members, { ...settings, ...told, logFile: new LogFile(logPath) })
     } else if (values.daemon) await startDaemon(runFolder, logPath)
     else await runCluster(members, settings)
@@ -100,9 +114,8 @@ async function startDaemon(runFolder: RunFolder, logPath: string): Promise<void>
   const other = await ControlClient.connect(runFolder.socket)
   other?.close()
   if (other !== undefined) throw alreadyRunning(other.pid)
-  const { pid, summary } = await startInBackground(logPath)
-  const hint = summary.openUrl === undefined ? '' : `Open ${summary.openUrl}\n`
-  process.stdout.write(
-    `${formatProcessTable(summary.groups)}\n${hint}Runs in the background, pid ${pid}; the log is ${logPath}\n`,
-  )
+  const { links, pid, summary } = await startInBackground(logPath)
+  const lastLine = `Runs in the background, pid ${pid}; the log is ${logPath}`
+  process.stdout.write(`${describeStart(summary, links, lastLine)}\n`)
+  if (links.problems.length > 0) process.exitCode = NOT_LINKED_EXIT_CODE
 }

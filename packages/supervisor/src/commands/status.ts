@@ -5,6 +5,7 @@ import type { ClusterStatus } from '../status/cluster-status.ts'
 import { formatStatus } from '../status/format-status.ts'
 import type { Call } from './cluster-program.ts'
 import { connectRunning, readClusterCall } from './connect-cluster.ts'
+import { NOT_LINKED_EXIT_CODE } from './exit-codes.ts'
 import { Screen } from './screen.ts'
 
 const REFRESH_PAUSE_MS = 1000
@@ -14,7 +15,7 @@ const options = {
   live: { alias: 'd', default: false, describe: 'Refresh every second until Ctrl-C', flagOnly: true, type: flag },
 } satisfies OptionTable
 
-/** Shows a row for each process of the cluster. */
+/** Shows a row for each process of the cluster, and by the exit code whether all are linked. */
 export async function status(call: Call): Promise<void> {
   const read = await readClusterCall(call, 'status', 'Shows what each process does.', options)
   if (read === undefined) return
@@ -22,9 +23,13 @@ export async function status(call: Call): Promise<void> {
   const screen = new Screen(read.values.live)
   for (;;) {
     const client = await connectRunning(read)
-    screen.show(show(await client.request('status', undefined), screen.columns))
+    const status = await client.request('status', undefined)
+    screen.show(show(status, screen.columns))
     client.close()
-    if (!read.values.live) return
+    if (!read.values.live) {
+      if (status.problems.length > 0) process.exitCode = NOT_LINKED_EXIT_CODE
+      return
+    }
     await sleep(REFRESH_PAUSE_MS)
   }
 }

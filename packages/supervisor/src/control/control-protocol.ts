@@ -1,5 +1,7 @@
+import type { DigestedConfig } from '../config-digest.ts'
 import type { ConnectionsPage, ConnectionsQuery } from '../define-app.ts'
 import type { PlacedExamination } from '../doctor/examination.ts'
+import type { Reloaded } from '../reload.ts'
 import type { ClusterStatus } from '../status/cluster-status.ts'
 
 /** What a master can be asked over its control socket, with which parameters, and what it answers. */
@@ -9,7 +11,8 @@ export interface ControlCommands {
   examine: { parameters: undefined; result: PlacedExamination[] }
   /** What keeps processes from being found and reached by others, in words. */
   ready: { parameters: undefined; result: string[] }
-  reload: { parameters: undefined; result: { replaced: number } }
+  /** `config`: the config file as it is now; `changed`: its keys that differ from those of the start, which only a restart applies. */
+  reload: { parameters: { config?: DigestedConfig }; result: Reloaded & { changed: string[] } }
   status: { parameters: undefined; result: ClusterStatus }
   /** The result comes when all is over but the master's own end; `patient` leaves those that drain all the time they need. */
   stop: { parameters: { patient: boolean }; result: null }

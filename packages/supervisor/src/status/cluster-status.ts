@@ -19,6 +19,8 @@ export interface ProcessStatus {
   /** Null for the master. */
   index: number | null
   limitedClients: number | null
+  /** Whether others find and reach it, and it them, as `ready` checks it; null where there is nobody to link to, or it is not ready. */
+  linked: boolean | null
   listen: string | null
   memoryBytes: number | null
   name: string
@@ -68,6 +70,8 @@ export interface ClusterStatus {
   logFile: string | null
   /** Node.js's version. */
   node: string
+  /** Why processes are not linked, or not ready, in words; what `ready` prints. */
+  problems: string[]
   processes: ProcessStatus[]
   total: StatusTotal
   version: string

@@ -1,6 +1,7 @@
 import type { ProcessRun } from '../process-run.ts'
 import type { SupervisedProcess } from '../supervised-process.ts'
 import type { ProcessStatus } from './cluster-status.ts'
+import type { Problems } from './find-problems.ts'
 
 /** A process of which nothing is known. */
 export const emptyStatus: ProcessStatus = {
@@ -16,6 +17,7 @@ export const emptyStatus: ProcessStatus = {
   idleClients: null,
   index: null,
   limitedClients: null,
+  linked: null,
   listen: null,
   memoryBytes: null,
   name: '',
@@ -33,12 +35,13 @@ export const emptyStatus: ProcessStatus = {
   uptimeMs: null,
 }
 
-/** One row for each process of a place, and one for a place that has none at the moment. */
-export async function describePlace(place: SupervisedProcess): Promise<ProcessStatus[]> {
+/** One row for each process of a place, and one for a place that has none at the moment; `problems` are those of the places. */
+export async function describePlace(place: SupervisedProcess, problems: Problems): Promise<ProcessStatus[]> {
   const { current, index, name, restarts, runs } = place
   const others = runs.filter((run) => run !== current)
   const own = { ...emptyStatus, index, name }
-  const rows = [describeRun({ ...own, restarts }, current), ...others.map((run) => describeRun(own, run))]
+  const linked = current?.state === 'ready' && current.hasLinks ? problems.get(place)?.length === 0 : null
+  const rows = [describeRun({ ...own, linked, restarts }, current), ...others.map((run) => describeRun(own, run))]
   return Promise.all(rows)
 }
 

@@ -14,6 +14,7 @@ const columns: Column<Row>[] = [
   // What every address of a gateway begins with says nothing.
   { heading: 'LISTEN', cell: ({ listen }) => listen?.replace(/^websocket:\/\//, '') ?? '' },
   { heading: 'UP', align: 'right', cell: formatUptime },
+  { heading: 'LINKED', cell: formatLinked },
   figure('CONNS', 'connections', formatCount),
   figure('REQS', 'requests', formatCount),
   figure('REQ/S', 'requestsPerSecond', formatCount),
@@ -28,10 +29,11 @@ const columns: Column<Row>[] = [
   figure('RESTARTS', 'restarts', formatCount),
 ]
 
-/** The table of `status`, for a terminal of so many columns. */
-export function formatStatus({ logFile, node, processes, total, version }: ClusterStatus, width: number): string {
+/** The table of `status`, for a terminal of so many columns, and below it why processes are not linked. */
+export function formatStatus(status: ClusterStatus, width: number): string {
+  const { logFile, node, problems, processes, total, version } = status
   const heading = `gatewayworker ${version}  Node.js ${node}${logFile === null ? '' : `  log ${logFile}`}`
-  return [heading, ...formatTable(columns, [...processes, total], width)].join('\n')
+  return [heading, ...formatTable(columns, [...processes, total], width), ...problems].join('\n')
 }
 
 /** How long it has been up; of one that does not just run, what it does instead. */
@@ -39,6 +41,11 @@ function formatUptime({ condition, uptimeMs }: Row): string {
   if (condition === undefined) return ''
   if (condition === 'silent') return 'no answer'
   return condition === 'ready' ? formatDuration(Math.max(uptimeMs ?? 0, 1000)) : condition
+}
+
+function formatLinked({ linked, name }: Row): string {
+  if (linked == null) return name === undefined ? '' : NOTHING
+  return linked ? 'yes' : 'no'
 }
 
 function figure(

@@ -4,6 +4,7 @@ import type { Master } from '../master.ts'
 import { version } from '../version.ts'
 import type { ClusterStatus, ProcessStatus, StatusTotal } from './cluster-status.ts'
 import { describePlace, emptyStatus } from './describe-place.ts'
+import { findProblems, inWords, type Problems } from './find-problems.ts'
 import { measureUsage } from './measure-usage.ts'
 
 /** Rates need some time to be rates over; within this time the figures are the same. */
@@ -41,24 +42,25 @@ export class ProcessMonitor {
 
   async #measure(): Promise<ClusterStatus> {
     const isRecent = this.#last !== undefined && performance.now() - this.#last.at < LONGEST_PERIOD_MS
-    const before = isRecent ? this.#last! : await this.#sample()
+    const before = isRecent ? this.#last! : await this.#sample(new Map())
     const missingMs = before.at + SHORTEST_PERIOD_MS - performance.now()
-    if (missingMs > 0) await sleep(missingMs)
-    const now = await this.#sample()
+    const [problems] = await Promise.all([findProblems(this.#master.groups), sleep(Math.max(0, missingMs))])
+    const now = await this.#sample(problems)
     this.#last = now
     for (const status of now.processes) status.requestsPerSecond = requestRate(status, before, now.at)
     return {
       logFile: this.#logFile ?? null,
       node: process.versions.node,
+      problems: inWords(problems),
       processes: now.processes,
       total: addUp(now.processes),
       version,
     }
   }
 
-  async #sample(): Promise<Sample> {
+  async #sample(problems: Problems): Promise<Sample> {
     const places = this.#master.groups.flatMap((group) => group.processes)
-    const rows = await Promise.all(places.map(describePlace))
+    const rows = await Promise.all(places.map((place) => describePlace(place, problems)))
     const at = performance.now()
     const processes = [this.#describeMaster(), ...rows.flat()]
     const usage = await measureUsage(processes.map(({ pid }) => pid).filter((pid) => pid !== null))
