@@ -169,6 +169,7 @@ export class BusinessWorker {
   async stop(timeoutMs = this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS): Promise<void> {
     await this.#finish(timeoutMs)
     Timer.delAll()
+    resumeWorkerTimers()
     this.#close()
     Gateway.usePool(undefined)
     Gateway.close()

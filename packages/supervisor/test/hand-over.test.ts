@@ -17,7 +17,9 @@ ${more}`
 
 /** [what was done, by which version], from a line on. */
 function deeds({ log }: Program, from: number): [unknown, unknown][] {
-  return log.slice(from).flatMap(({ did, version }): [unknown, unknown][] => (did === undefined ? [] : [[did, version]]))
+  return log
+    .slice(from)
+    .flatMap(({ did, version }): [unknown, unknown][] => (did === undefined ? [] : [[did, version]]))
 }
 
 const did = (what: string) => (line: LogLine) => line.did === what
@@ -82,23 +84,26 @@ describe('a place that is handed over', () => {
   test.each([
     ['does not settle', 'new Promise(() => {})', /did not hand over: killed/],
     ['fails', "Promise.reject(new Error('busy'))", /the question could not be answered/],
-  ])('is free after the time for that, though its process %s: that is killed before the new one begins', async (_what, result, line) => {
-    const cluster = new CommandedCluster()
-    const module = cluster.write('one.cjs', code(1, `exports.onHandOver = () => ${result}`))
-    const foreground = await cluster.start('--module', module, '--stop-timeout', '1')
-    const [old] = await cluster.processes('Worker1')
-    const seen = foreground.log.length
-    cluster.write(
-      'one.cjs',
-      code(2, `exports.onStart = () => { try { process.kill(${old!.pid}, 0) } catch { say('began alone') } }`),
-    )
-    expect(await cluster.run('reload')).toMatchObject({ code: 0 })
-    await foreground.line(({ msg = '' }) => line.test(msg))
-    expect(deeds(foreground, seen)).toEqual([
-      ['loaded', 2],
-      ['began alone', 2],
-    ])
-  })
+  ])(
+    'is free after the time for that, though its process %s: that is killed before the new one begins',
+    async (_what, result, line) => {
+      const cluster = new CommandedCluster()
+      const module = cluster.write('one.cjs', code(1, `exports.onHandOver = () => ${result}`))
+      const foreground = await cluster.start('--module', module, '--stop-timeout', '1')
+      const [old] = await cluster.processes('Worker1')
+      const seen = foreground.log.length
+      cluster.write(
+        'one.cjs',
+        code(2, `exports.onStart = () => { try { process.kill(${old!.pid}, 0) } catch { say('began alone') } }`),
+      )
+      expect(await cluster.run('reload')).toMatchObject({ code: 0 })
+      await foreground.line(({ msg = '' }) => line.test(msg))
+      expect(deeds(foreground, seen)).toEqual([
+        ['loaded', 2],
+        ['began alone', 2],
+      ])
+    },
+  )
 
   test('and cannot be taken back is filled by a new process', async () => {
     const cluster = new CommandedCluster()
@@ -121,10 +126,13 @@ describe('a place that is handed over', () => {
     const obstacle = cluster.write('obstacle', '')
     cluster.write(
       'one.cjs',
-      code(2, `exports.onStart = () => new Promise((resolve) => {
+      code(
+        2,
+        `exports.onStart = () => new Promise((resolve) => {
         const watcher = require('node:fs').watch(${JSON.stringify(obstacle)}, () => resolve(watcher.close()))
         say('begins')
-      })`),
+      })`,
+      ),
     )
     const reload = cluster.run('reload')
     await foreground.line(did('begins'))
