@@ -44,11 +44,22 @@ describe('the example inner-push', () => {
     expect(await cluster.backend().isUidOnline('1002')).toBe(false)
   })
 
-  it('answers fail when nobody has the uid, or the line makes no sense, and goes on', async () => {
+  it('answers fail when nobody has the uid, or the line names none, and goes on', async () => {
     const client = await logIn(cluster, 'there')
-    const lines = ['{"uid":"nobody"}', '{"percent":"88%"}', '{"uid":"0"}', 'null', '{', '', '{"uid":"there"}']
-    expect(await answersTo(`${lines.join('\n')}\n`)).toBe(`${'fail\n'.repeat(6)}ok\n`)
+    const lines = ['{"uid":"nobody"}', '{"percent":"88%"}', '{"uid":"0"}', 'null', '{"uid":"there"}']
+    expect(await answersTo(`${lines.join('\n')}\n`)).toBe(`${'fail\n'.repeat(4)}ok\n`)
     expect(await client.next()).toBe('{"uid":"there"}')
+  })
+
+  it.each([
+    ['a request that a page of another site posts', 'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'],
+    ['an unfinished object', '{\n'],
+    ['an empty line', '\n'],
+  ])('ends the connection at the first line that is no JSON, and pushes nothing after it: %s', async (_what, lines) => {
+    const client = await logIn(cluster, 'there')
+    expect(await answersTo(`${lines}{"uid":"there"}\n`)).toBe('fail\n')
+    expect(await answersTo('{"uid":"there","last":1}\n')).toBe('ok\n')
+    expect(await client.next()).toBe('{"uid":"there","last":1}')
   })
 
   it('takes lines in any pieces, with all that JSON may hold', async () => {
@@ -97,6 +108,16 @@ describe('the example inner-push', () => {
   describe(browserSuite('in a browser'), () => {
     const browser = useBrowser()
 
+    browserTest('shows a command that a shell takes for one word, whatever the uid is', async () => {
+      const uid = `x';echo "$HOME";'`
+      const url = new URL(pathToFileURL(example('inner-push/public/index.html')))
+      url.search = String(new URLSearchParams({ gateway: cluster.url(), uid }))
+      const page = await browser.open(url.href)
+      const shown = await page.locator('#command').textContent()
+      const { stdout } = await run('sh', ['-c', String(shown).replace(/ \| nc .*$/, '')])
+      expect(JSON.parse(stdout)).toEqual({ percent: '88%', uid })
+    })
+
     browserTest('shows what was pushed, also over the next connection', async () => {
       const url = new URL(pathToFileURL(example('inner-push/public/index.html')))
       url.search = String(new URLSearchParams({ gateway: cluster.url(), uid: 'browser' }))
@@ -124,6 +145,22 @@ describe('the example inner-push', () => {
     })
   })
 })
+
+it.each([1, 2])(
+  'the example inner-push is reloaded, with %i workers: its port is there, and clients stay',
+  async (workers) => {
+    process.env.PUSH_PORT = String(await freePort())
+    const cluster = await startCluster({ events: example('inner-push/Events.ts'), workers })
+    const client = await logIn(cluster, 'uid1')
+    expect(await answersTo('{"uid":"uid1"}\n')).toBe('ok\n')
+    const { pid } = cluster.workers.child(0)
+    cluster.workers.kill('SIGUSR1')
+    await cluster.workers.line({ msg: 'reloaded', replaced: workers })
+    expect(cluster.workers.child(0).pid).not.toBe(pid)
+    expect(await answersTo('{"uid":"uid1","new":1}\n')).toBe('ok\n')
+    expect(await client.take(2)).toEqual(['{"uid":"uid1"}', '{"uid":"uid1","new":1}'])
+  },
+)
 
 it('the example inner-push has its port again after a change of its code', async () => {
   process.env.PUSH_PORT = String(await freePort())

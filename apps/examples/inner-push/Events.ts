@@ -23,14 +23,19 @@ export function onWorkerStop(): void {
   textPort?.close()
 }
 
-/** Passes a line on as it is. A receipt says whether anybody took it: a send to a uid that nobody has is no error. */
+/**
+ * Passes a line on as it is. A receipt says whether anybody took it: a send to a uid that nobody has is no error. Throws if the line is no
+ * JSON, which ends the connection: it may be a request that a page of another site has a browser on this host send.
+ */
 async function push(line: string): Promise<'ok' | 'fail'> {
+  const message = JSON.parse(line)
   try {
-    const { uid } = JSON.parse(line)
-    const { delivered } = await Gateway.sendToUid(uid, line, { receipt: true })
+    const { delivered } = await Gateway.sendToUid(message.uid, line, { receipt: true })
     return delivered > 0 ? 'ok' : 'fail'
   } catch (error) {
-    console.error(`This could not be pushed: ${line} (${error instanceof Error ? error.message : error})`)
+    console.error(
+      `This could not be pushed: ${JSON.stringify(line)} (${error instanceof Error ? error.message : error})`,
+    )
     return 'fail'
   }
 }

@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 /** Nobody needs more; a program that never ends its line is cut off. */
 const LONGEST_LINE = 1024 * 1024
 
+/** Rejects if a line makes so little sense that nothing after it is to be read. */
 type Answer = (line: string) => Promise<string>
 
 /** Listens on 127.0.0.1, and answers every line with one; those of a connection one after the other. Rejects if the port is taken. */
@@ -12,7 +13,7 @@ export async function listenForLines(port: number, answer: Answer): Promise<Serv
   // `nc` ends its half of the connection when its input ends, and still wants the answer.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => socket.destroy())
-    answerLines(socket, answer).catch(() => socket.destroy())
+    answerLines(socket, answer).catch(() => socket.end('fail\n', () => socket.destroy()))
   })
   await once(server.listen(port, '127.0.0.1'), 'listening')
   return server

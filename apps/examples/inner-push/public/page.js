@@ -15,7 +15,7 @@ function connect() {
   disconnect()
   const uid = uidField.value
   element('state').textContent = `Connecting to ${gatewayUrl} …`
-  element('command').textContent = `echo '${JSON.stringify({ uid, percent: '88%' })}' | nc -N 127.0.0.1 5678`
+  element('command').textContent = `echo ${quote(JSON.stringify({ uid, percent: '88%' }))} | nc -N 127.0.0.1 5678`
   socket = new WebSocket(gatewayUrl)
   socket.onopen = () => {
     socket?.send(uid)
@@ -42,6 +42,11 @@ function show(text) {
   element('received').prepend(item)
   const { percent } = JSON.parse(text)
   if (percent !== undefined) element('percent').value = Number.parseFloat(percent) || 0
+}
+
+/** One word of a shell's command line, whatever is in it: the address of this page may come from anybody. @param {string} text */
+function quote(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`
 }
 
 /** @param {string} id @returns {any} */
