@@ -11,6 +11,9 @@ const MARK = 'GATEWAYWORKER_IN_BACKGROUND'
 /** A start that takes longer than this is mentioned, so that nobody wonders. */
 const SLOW_START_MS = 10_000
 
+/** As is one whose processes take longer than this to be linked. */
+const SLOW_LINKS_MS = 1000
+
 /** What the process in the background tells the one that started it: that it failed, or first that all is ready and then who is linked. */
 type Outcome =
   | { type: 'failed'; message: string }
@@ -33,7 +36,7 @@ delete process.env[MARK]
  * Starts this very program, with the arguments that it has, once more in the background: in a session of its own, what it writes
  * going to the log file. Resolves when all is ready, and linked or not linked in time; rejects with a ClusterError when it does not start.
  */
-export async function startInBackground(logFile: string): Promise<BackgroundStart> {
+export async function startInBackground(logFile: string, readyTimeoutS: number): Promise<BackgroundStart> {
   const log = openLog(logFile)
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
@@ -43,21 +46,26 @@ export async function startInBackground(logFile: string): Promise<BackgroundStar
   closeSync(log)
   const abort = () => child.kill('SIGTERM')
   process.once('SIGINT', abort).once('SIGTERM', abort)
-  const slowStart = setTimeout(() => process.stderr.write(`still starting; the log is ${logFile}\n`), SLOW_START_MS)
+  let slow = sayAfter(SLOW_START_MS, `still starting; the log is ${logFile}`)
   const failed = whenFailed(child, logFile)
   const links = whenTold(child, 'linked')
   try {
     const { summary } = await Promise.race([whenTold(child, 'ready'), failed])
-    clearTimeout(slowStart)
+    clearTimeout(slow)
     // It runs: whoever does not wait for the rest does not end it.
     process.off('SIGINT', abort).off('SIGTERM', abort)
+    slow = sayAfter(SLOW_LINKS_MS, `all is ready; waiting up to ${readyTimeoutS} s for processes to be linked`)
     return { ...(await Promise.race([links, failed])), pid: child.pid!, summary }
   } finally {
-    clearTimeout(slowStart)
+    clearTimeout(slow)
     process.off('SIGINT', abort).off('SIGTERM', abort)
     if (child.connected) child.disconnect()
     child.unref()
   }
+}
+
+function sayAfter(ms: number, text: string): NodeJS.Timeout {
+  return setTimeout(() => process.stderr.write(`${text}\n`), ms)
 }
 
 function whenTold<T extends Outcome['type']>(child: ChildProcess, type: T): Promise<Extract<Outcome, { type: T }>> {

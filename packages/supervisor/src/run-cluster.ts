@@ -83,8 +83,8 @@ export async function runCluster(members: readonly ClusterMember[], settings: Cl
   settings.onReady?.(summary)
   const links = await findLinks(master, settings.readyTimeoutMs)
   if (master.isStopping) return
-  if (links.problems.length > 0) log.warn({ problems: links.problems }, 'not every process is linked')
   if (logIsForPeople) process.stdout.write(`${describeStart(summary, links, 'Press Ctrl-C to stop')}\n`)
+  else if (links.problems.length > 0) log.warn({ problems: links.problems }, 'not every process is linked')
   settings.onLinked?.(links)
 }
 

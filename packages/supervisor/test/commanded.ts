@@ -52,16 +52,21 @@ export class CommandedCluster {
     return { code, errors, text: output }
   }
 
-  /** Runs a command until its output is as expected, and interrupts it. */
+  /** Runs a command until its output or errors are as expected, and interrupts it. */
   async runUntil(expected: RegExp, command: string, ...args: string[]): Promise<Outcome> {
     const child = this.#spawn(command, args)
-    let output = ''
-    child.stdout.setEncoding('utf8').on('data', (chunk) => {
-      output += chunk
-      if (expected.test(output)) child.kill('SIGINT')
-    })
-    const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
-    return { code, errors, text: output }
+    const said = { errors: '', text: '' }
+    for (const [name, stream] of [
+      ['text', child.stdout],
+      ['errors', child.stderr],
+    ] as const) {
+      stream.setEncoding('utf8').on('data', (chunk) => {
+        said[name] += chunk
+        if (expected.test(said[name])) child.kill('SIGINT')
+      })
+    }
+    const [code] = await once(child, 'close')
+    return { code, ...said }
   }
 
   /** Starts it in the foreground; resolves when all is ready. */

@@ -81,7 +81,7 @@ export async function prepareStart<Table extends OptionTable>(
     if (isInBackground) {
       const told = { onLinked: tellLinked, onReady: tellReady, onStartFailed: tellFailed }
       await runCluster(members, { ...settings, ...told, logFile: new LogFile(logPath) })
-    } else if (values.daemon) await startDaemon(runFolder, logPath)
+    } else if (values.daemon) await startDaemon(runFolder, logPath, values['ready-timeout'])
     else await runCluster(members, settings)
   }
   return { run, runFolder, values }
@@ -106,7 +106,7 @@ function describeProgram(
   }
 }
 
-async function startDaemon(runFolder: RunFolder, logPath: string): Promise<void> {
+async function startDaemon(runFolder: RunFolder, logPath: string, readyTimeoutS: number): Promise<void> {
   if (process.platform === 'win32')
     throw new UsageError('Windows has no daemons: start without --daemon, or as a service')
   runFolder.create()
@@ -114,7 +114,7 @@ async function startDaemon(runFolder: RunFolder, logPath: string): Promise<void>
   const other = await ControlClient.connect(runFolder.socket)
   other?.close()
   if (other !== undefined) throw alreadyRunning(other.pid)
-  const { links, pid, summary } = await startInBackground(logPath)
+  const { links, pid, summary } = await startInBackground(logPath, readyTimeoutS)
   const lastLine = `Runs in the background, pid ${pid}; the log is ${logPath}`
   process.stdout.write(`${describeStart(summary, links, lastLine)}\n`)
   if (links.problems.length > 0) process.exitCode = NOT_LINKED_EXIT_CODE
