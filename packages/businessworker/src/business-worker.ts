@@ -63,7 +63,7 @@ export class BusinessWorker {
   readonly id: number
   readonly name: string
   /** What is odd about Events, in words. */
-  readonly warnings: readonly string[]
+  readonly warnings: string[] = []
   readonly #counters = { handledEvents: 0 }
   readonly #events: Events
   readonly #eventTimeout: EventTimeout
@@ -103,11 +103,10 @@ export class BusinessWorker {
       log,
       lostAfterMs: gatewayLostTimeoutMs,
     })
-    this.warnings = findStrangers(this.#events).map(({ meant, name }) => {
+    for (const { meant, name } of findStrangers(this.#events)) {
       const hint = meant === undefined ? '' : `; did you mean ${meant}?`
-      return `Events has ${name}, which is no event${hint}`
-    })
-    for (const warning of this.warnings) log.warn({}, warning)
+      this.#warn(`Events has ${name}, which is no event${hint}`)
+    }
   }
 
   /**
@@ -131,8 +130,12 @@ export class BusinessWorker {
     Gateway.allowLegacy = allowLegacy
     Gateway.tls = tls
     Gateway.log = this.#log
+    const openPorts = countOpenPorts()
     await this.#events.onWorkerStart?.(this)
     if (this.#isStopping) return
+    if (this.#events.onWorkerStop === undefined && countOpenPorts() > openPorts) {
+      this.#warn('onWorkerStart listens on a port that no onWorkerStop closes: a reload will find it in use')
+    }
     this.#pool = new GatewayPool({
       ...credentialsOf(this.#options),
       bufferSizeBytes: sendToGatewayBufferSizeBytes,
@@ -196,6 +199,11 @@ export class BusinessWorker {
     await worker.start()
     this.#close() // not before, since gateways let clients wait for as long as a worker that leaves is linked
     return worker
+  }
+
+  #warn(warning: string): void {
+    this.warnings.push(warning)
+    this.#log.warn({}, warning)
   }
 
   /** Once, whoever asks first. */
@@ -270,4 +278,9 @@ export class BusinessWorker {
   readonly #onUnhandledRejection = (err: unknown): void => {
     this.#log.error({ err }, 'a promise that nobody waited for was rejected')
   }
+}
+
+/** On how many TCP ports this process listens. */
+function countOpenPorts(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { setTimeout as after } from 'node:timers/promises'
 import { Command } from '@gatewayworker/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -11,6 +13,29 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 const EVERY = 0.005
+
+test.each([
+  [
+    'no onWorkerStop',
+    {},
+    ['onWorkerStart listens on a port that no onWorkerStop closes: a reload will find it in use'],
+  ],
+  ['an onWorkerStop', { onWorkerStop: () => {} }, []],
+])(
+  'a worker whose onWorkerStart listens, with %s, warns of what a reload would meet',
+  async (_what, more, warnings) => {
+    const { log, worker } = await linkToRawGateway({
+      onWorkerStart: async () => {
+        const server = createServer().listen(0, '127.0.0.1')
+        onTestFinished(() => void server.close())
+        await once(server, 'listening')
+      },
+      ...more,
+    })
+    expect(worker.warnings).toEqual(warnings)
+    expect(log.of('listens on a port')).toHaveLength(warnings.length)
+  },
+)
 
 describe('a worker that hands over', () => {
   test('without onWorkerStop serves on; its timers stop, but for those of its clients', async () => {
