@@ -53,8 +53,8 @@ describe('status', () => {
     process.kill(stuck!.pid!, 'SIGSTOP')
     const lines = (await cluster.run('status')).text.split('\n')
     process.kill(stuck!.pid!, 'SIGCONT')
-    expect(lines.find((line) => line.includes('Worker1 #0'))).toContain('no answer')
-    expect(lines.find((line) => line.includes('Worker1 #1'))).not.toContain('no answer')
+    expect(lines.find((line) => line.includes('Worker1 #0'))).toContain(' silent ')
+    expect(lines.find((line) => line.includes('Worker1 #1'))).not.toContain(' silent ')
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(120)
   })
 

@@ -39,7 +39,6 @@ export function formatStatus(status: ClusterStatus, width: number): string {
 /** How long it has been up; of one that does not just run, what it does instead. */
 function formatUptime({ condition, uptimeMs }: Row): string {
   if (condition === undefined) return ''
-  if (condition === 'silent') return 'no answer'
   return condition === 'ready' ? formatDuration(Math.max(uptimeMs ?? 0, 1000)) : condition
 }
 
