@@ -12,7 +12,7 @@ const MARK = 'GATEWAYWORKER_IN_BACKGROUND'
 const SLOW_START_MS = 10_000
 
 /** As is one whose processes take longer than this to be linked. */
-const SLOW_LINKS_MS = 1000
+const SLOW_LINKS_MS = 3000
 
 /** What the process in the background tells the one that started it: that it failed, or first that all is ready and then who is linked. */
 type Outcome =

@@ -46,7 +46,7 @@ export async function reloadGroups(groups: readonly ProcessGroup[], report: Repo
 
 async function startSuccessor(process: SupervisedProcess, group: ProcessGroup): Promise<Successor> {
   const successor = await process.loadSuccessor(READY_TIMEOUT_MS)
-  await successor.begin(drainMsOf(group))
+  await successor.begin(handOverMsOf(group))
   return successor
 }
 
@@ -59,7 +59,7 @@ async function startFirstSuccessors(groups: readonly ProcessGroup[]): Promise<Ma
   const failed = (await Promise.allSettled(loads)).find((load) => load.status === 'rejected')
   try {
     if (failed !== undefined) throw failed.reason
-    for (const group of groups) await first.get(group)!.begin(drainMsOf(group))
+    for (const group of groups) await first.get(group)!.begin(handOverMsOf(group))
     return first
   } catch (error) {
     await abandon(first)
@@ -69,6 +69,11 @@ async function startFirstSuccessors(groups: readonly ProcessGroup[]): Promise<Ma
 
 async function abandon(successors: ReadonlyMap<ProcessGroup, Successor>): Promise<void> {
   await Promise.all(Array.from(successors, ([group, successor]) => successor.abandon(drainMsOf(group))))
+}
+
+/** One that has no time to drain needs some to let go: it is killed otherwise, and cannot take its place back. */
+function handOverMsOf(group: ProcessGroup): number {
+  return Math.max(drainMsOf(group), STOP_TIMEOUT_MS)
 }
 
 function drainMsOf({ drainMs = STOP_TIMEOUT_MS }: ProcessGroup): number {

@@ -1,6 +1,9 @@
+import { spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { CommandedCluster } from './commanded.ts'
+import { fixture } from './program.ts'
 
 /** A module whose process is linked once a file is there. */
 function linkedBy(file: string, more = ''): string {
@@ -57,6 +60,30 @@ describe('a start in the background', () => {
     expect(errors).toMatch(waits)
     expect((await cluster.status()).processes.map(({ condition }) => condition)).toEqual(Array(4).fill('ready'))
   })
+})
+
+const hasScript = spawnSync('script', ['--version']).error === undefined
+
+describe('a start on a terminal', () => {
+  test.skipIf(!hasScript)(
+    hasScript
+      ? 'shows under its table which processes are not linked, and warnings'
+      : 'shows its table (skipped: the program script is not installed)',
+    async () => {
+      const { cluster, module } = await clusterOf((file) => linkedBy(file, "exports.warnings = ['onClos is no event']"))
+      const command = `${process.execPath} ${fixture('commanded.mjs')} start --run-dir ${cluster.runDir} --module ${module} --ready-timeout 0`
+      const terminal = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] })
+      let shown = ''
+      for await (const chunk of terminal.stdout.setEncoding('utf8')) {
+        shown += chunk
+        if (shown.includes('Press Ctrl-C')) break
+      }
+      expect(await cluster.run('stop')).toMatchObject({ code: 0 })
+      expect(stripVTControlCharacters(shown).replaceAll('\r', '')).toMatch(
+        /\nHolder +\S+ +2 +\[OK\]\nWorker1 +none +1 +\[NOT LINKED\]\n─+\nWarning: Worker1: onClos is no event\nNot every process is linked; .*\nWorker1 #0: no register answers\nPress Ctrl-C to stop/,
+      )
+    },
+  )
 })
 
 describe('warnings', () => {
