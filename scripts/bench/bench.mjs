@@ -16,6 +16,7 @@ const AT_LEAST_OF_BEFORE = 0.97
 
 /** Each a script of its own, with options of its own. */
 const SCRIPTS = {
+  fairness: () => import('./fairness.mjs'),
   flood: () => import('./flood.mjs'),
   idle: () => import('./idle.mjs'),
   storm: () => import('./storm.mjs'),
