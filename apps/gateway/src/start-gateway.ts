@@ -9,6 +9,7 @@ import {
   runIfMain,
   UsageError,
 } from '@gatewayworker/supervisor'
+import { answerDeadLetters } from './dead-letters.ts'
 import { examineOptions } from './examine-options.ts'
 import { gatewayOptions } from './gateway-options.ts'
 import { findLanIp } from './lan-ip.ts'
@@ -96,6 +97,7 @@ const app = defineApp({
         const { rows, total } = server.connections(query)
         return { rows: rows.map((row) => ({ ...row, gateway: server.lanAddress })), total }
       },
+      deadLetters: (query) => answerDeadLetters(server, query),
       details: { lan: server.lanAddress },
       examine: () =>
         examineCluster({

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { Command, type CommandToWorker, Flag, type Log, msgpack, phpSerialize } from '@gatewayworker/protocol'
@@ -69,16 +69,69 @@ function describeBody(body: Uint8Array | object, flag: number): Pick<DeadLetter,
   return bytes.length === 0 ? {} : { text: bytes.toString() }
 }
 
-/** Appends a dead letter to a file, a JSON line each, readable by its owner only. What cannot be written is logged, payload included. */
-export function appendDeadLetter(file: string, letter: DeadLetter, log: Log): void {
+/** A line that says that a dead letter was delivered again. */
+interface Replayed {
+  replayed: string
+  time: string
+}
+
+/** The file of dead letters: JSON lines, readable by its owner only, to which all gateways of a group append. */
+export class DeadLetterFile {
+  readonly #log: Log
+  readonly #path: string
+
+  /** `path`: '' for no file. */
+  constructor(path: string, log: Log) {
+    this.#log = log
+    this.#path = path
+  }
+
+  /** Keeps a dead letter. What cannot be written is logged, payload included. */
+  add(letter: DeadLetter): void {
+    if (this.#path === '') return
+    try {
+      mkdirSync(dirname(this.#path), { mode: 0o700, recursive: true })
+      this.#append(letter)
+    } catch (err) {
+      this.#log.error(
+        { err, file: this.#path, letter },
+        'a dead letter could not be written: free its disk, or name another --dead-letter-file',
+      )
+    }
+  }
+
+  /** Those that were not replayed, the oldest first. Throws the system's error if the file cannot be read. */
+  list(): DeadLetter[] {
+    const letters = new Map<string, DeadLetter>()
+    for (const line of this.#readLines()) {
+      if ('replayed' in line) letters.delete(line.replayed)
+      else letters.set(line.messageId, line)
+    }
+    return [...letters.values()]
+  }
+
+  /** The letter was delivered again. Throws the system's error if that cannot be written. */
+  markReplayed({ messageId }: DeadLetter): void {
+    this.#append({ replayed: messageId, time: new Date().toISOString() })
+  }
+
+  #append(line: DeadLetter | Replayed): void {
+    appendFileSync(this.#path, `${JSON.stringify(line)}\n`, { mode: 0o600 })
+  }
+
+  #readLines(): (DeadLetter | Replayed)[] {
+    if (this.#path === '' || !existsSync(this.#path)) return []
+    const lines = readFileSync(this.#path, 'utf8').split('\n')
+    return lines.filter((line) => line !== '').flatMap((line) => readLine(line) ?? [])
+  }
+}
+
+/** Undefined for a line that was cut off, as on a full disk. */
+function readLine(line: string): DeadLetter | Replayed | undefined {
   try {
-    mkdirSync(dirname(file), { mode: 0o700, recursive: true })
-    appendFileSync(file, `${JSON.stringify(letter)}\n`, { mode: 0o600 })
-  } catch (err) {
-    log.error(
-      { err, file, letter },
-      'a dead letter could not be written: free its disk, or name another --dead-letter-file',
-    )
+    return JSON.parse(line)
+  } catch {
+    return undefined
   }
 }
 

@@ -19,8 +19,8 @@ import { type ClientConnection, type ClientCounters, PauseReason } from './clien
 import { type ClientAcceptor, ClientPort, type Reception } from './client-port.ts'
 import { Clientele } from './clientele.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
-import type { CrashOptions, EventCounters } from './crashes.ts'
-import { appendDeadLetter, type DeadLetter, describeDeadLetter } from './dead-letters.ts'
+import type { EventCounters } from './crashes.ts'
+import { type DeadLetter, DeadLetterFile, describeDeadLetter } from './dead-letters.ts'
 import { Hub } from './hub.ts'
 import { Isolation } from './isolation.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions, type GatewaySettings } from './options.ts'
@@ -64,6 +64,7 @@ export interface GatewayStats extends EventCounters, Omit<ClientCounters, 'recei
 export class GatewayServer {
   readonly #clients: Clientele
   readonly #commands: CommandSurroundings
+  readonly #deadLetters: DeadLetterFile
   readonly #doorkeeper: Doorkeeper
   readonly #hub: Hub<ClientConnection>
   readonly #listener: LinkListener
@@ -87,6 +88,7 @@ export class GatewayServer {
     if (settings.protocol !== 'websocket' && (settings.jwt !== undefined || settings.allowOrigins.length > 0)) {
       throw new TypeError('tokens and origins come with the handshake of a WebSocket, and other protocols have none')
     }
+    this.#deadLetters = new DeadLetterFile(settings.deadLetterFile, log)
     this.#options = settings
     this.#log = log
     this.#workers = new WorkerPool({
@@ -95,7 +97,7 @@ export class GatewayServer {
       clientWindowBytes: settings.clientWindowBytes,
       log,
       noWorkerTimeoutMs: settings.noWorkerTimeoutMs,
-      onDeadLetter: this.#onDeadLetter,
+      onDeadLetter: (...letter) => this.#deadLetters.add(describeDeadLetter(...letter)),
       poisonLimit: settings.poisonLimit,
       router: typeof router === 'function' ? router : BUILT_IN_ROUTERS[router],
     })
@@ -215,9 +217,18 @@ export class GatewayServer {
     this.#clients.start()
   }
 
-  /** Delivers an event that was given up once more. Throws BAD_PARAMETERS if it was a client of another gateway. */
+  /** Events that were given up and not delivered again since, the oldest first. Throws the system's error if their file cannot be read. */
+  deadLetters(): DeadLetter[] {
+    return this.#deadLetters.list()
+  }
+
+  /**
+   * Delivers an event that was given up once more. Throws BAD_PARAMETERS if it was one of another gateway's client or its client is connected, or the
+   * system's error if its file cannot be written.
+   */
   replay(letter: DeadLetter): void {
     this.#clients.replay(letter)
+    this.#deadLetters.markReplayed(letter)
     this.#log.info({ messageId: letter.messageId }, 'a dead letter is delivered again')
   }
 
@@ -286,12 +297,6 @@ export class GatewayServer {
       if (error === undefined || error.code === 'LINK_CLOSED') return
       this.#log.warn({ peer: link.peer, code: error.code }, `the link of a backend was ended: ${error.message}`)
     },
-  }
-
-  readonly #onDeadLetter: CrashOptions['onDeadLetter'] = (client, event, messageId) => {
-    const { deadLetterFile } = this.#options
-    if (deadLetterFile === '') return
-    appendDeadLetter(deadLetterFile, describeDeadLetter(client, event, messageId), this.#log)
   }
 
   readonly #describe = (): GatewayDescription => ({

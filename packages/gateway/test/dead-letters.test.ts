@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { Command, Flag, msgpack } from '@gatewayworker/protocol'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../../test/temporary-folder.ts'
@@ -35,7 +35,7 @@ async function loseMessage(message: string | Buffer, options: Partial<GatewaySer
 
 describe('an event that is given up', () => {
   test('is kept in the dead-letter file with all that is known of it, for its owner only', async () => {
-    const { clientId, file, letters } = await loseMessage('poison 张三')
+    const { clientId, file, gateway, letters } = await loseMessage('poison 张三')
     const [letter, ...more] = letters()
     expect(more).toEqual([])
     expect(letter).toMatchObject({
@@ -51,6 +51,9 @@ describe('an event that is given up', () => {
     expect(Date.parse(letter!.time)).toBeGreaterThan(Date.now() - 60_000)
     expect(msgpack.decode(Buffer.from(letter!.session!.base64, 'base64'))).toEqual({ name: '张三' })
     expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(gateway.deadLetters()).toEqual([letter])
+    appendFileSync(file, '{"messageId":"cut o')
+    expect(gateway.deadLetters()).toEqual([letter])
   })
 
   test('may be binary', async () => {
@@ -91,6 +94,7 @@ describe('a dead letter that is replayed', () => {
     await worker.settled()
     expect(gateway.stats().connections).toBe(0)
     expect(worker.frames.size).toBe(0)
+    expect(gateway.deadLetters()).toEqual([])
   })
 
   test('waits for a worker', async () => {

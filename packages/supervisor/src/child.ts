@@ -3,7 +3,7 @@ import cluster from 'node:cluster'
 import type { Logger } from 'pino'
 import { parseAddress } from './address.ts'
 import { createLog, logIsForPeople } from './create-log.ts'
-import type { App, AppContext, ConnectionsQuery, RunningApp } from './define-app.ts'
+import type { App, AppContext, ConnectionsQuery, DeadLettersQuery, RunningApp } from './define-app.ts'
 import { joinExaminations } from './doctor/examination.ts'
 import { examineProcess } from './doctor/examine-process.ts'
 import { startsAmong } from './doctor/listening.ts'
@@ -131,6 +131,8 @@ async function find(question: AskMessage['question'], query: AskMessage['query']
   switch (question) {
     case 'connections':
       return running?.connections?.(query as ConnectionsQuery)
+    case 'deadLetters':
+      return running?.deadLetters?.(query as DeadLettersQuery)
     case 'examine':
       return examineRunning()
     case 'handOver':

@@ -132,10 +132,37 @@ export interface ConnectionsPage {
   total: number
 }
 
+/** Which dead letters are to be delivered again: their message ids, or 'all'. */
+export interface DeadLettersQuery {
+  replay: readonly string[]
+}
+
+/** An event that was given up, for `dead-letters`; with --json it has all that is kept of it. */
+export interface DeadLetterRow {
+  event: string
+  messageId: string
+  /** Its message, cut where it is long. */
+  payload: string
+  /** When it was given up, in ISO 8601. */
+  time: string
+  uid?: string
+  workersDied: number
+}
+
+/** The dead letters that a process knows, and what came of those that it was to deliver again. */
+export interface DeadLettersAnswer {
+  letters: DeadLetterRow[]
+  /** Message id → why it could not be delivered again. */
+  refused: Record<string, string>
+  replayed: string[]
+}
+
 /** An app that has started. */
 export interface RunningApp {
   /** The clients that are connected to this process, always in the same order; without it the app has no clients. */
   connections?(query: ConnectionsQuery): ConnectionsPage | Promise<ConnectionsPage>
+  /** Events that were given up; delivers some of them again before. */
+  deadLetters?(query: DeadLettersQuery): DeadLettersAnswer
   /** More for the "ready" line in the log. */
   details?: object
   /** What `doctor` asks a process that runs: proves that it can reach whom it needs, and be reached, within 9 s. */

@@ -10,6 +10,8 @@ export {
   type ConnectionRow,
   type ConnectionsPage,
   type ConnectionsQuery,
+  type DeadLettersAnswer,
+  type DeadLettersQuery,
   defineApp,
   type ExamineContext,
   type ListenOption,

@@ -1,5 +1,11 @@
 import type { Address } from './address.ts'
-import type { ConnectionsPage, ConnectionsQuery, ProcessStats } from './define-app.ts'
+import type {
+  ConnectionsPage,
+  ConnectionsQuery,
+  DeadLettersAnswer,
+  DeadLettersQuery,
+  ProcessStats,
+} from './define-app.ts'
 import type { Examination } from './doctor/examination.ts'
 
 /** What the master tells a child that has said hello: what to be. */
@@ -25,6 +31,7 @@ export interface ExamineMessage extends Pick<StartMessage, 'module' | 'name' | '
 /** What a master can ask a child that is ready, and what it gets for an answer. */
 export interface Questions {
   connections: { answer: ConnectionsPage; query: ConnectionsQuery }
+  deadLetters: { answer: DeadLettersAnswer; query: DeadLettersQuery }
   examine: { answer: Examination; query: undefined }
   /** To give its place to another process, within so many milliseconds; true when it has. */
   handOver: { answer: true; query: number }

@@ -2,6 +2,7 @@ import yargs from 'yargs'
 import { isInBackground, tellFailed } from './background.ts'
 import type { Call, ClusterProgram } from './commands/cluster-program.ts'
 import { connections } from './commands/connections.ts'
+import { deadLetters } from './commands/dead-letters.ts'
 import { doctor } from './commands/doctor.ts'
 import { ready } from './commands/ready.ts'
 import { reload } from './commands/reload.ts'
@@ -21,6 +22,7 @@ const commands: Record<string, { describe: string; run: (call: Call) => Promise<
   status: { describe: 'Show what each process does; -d refreshes', run: status },
   ready: { describe: 'Succeed if others can find and reach all of it, for health checks', run: ready },
   connections: { describe: 'List the clients', run: connections },
+  'dead-letters': { describe: 'List events that were given up, and deliver them again', run: deadLetters },
   doctor: { describe: 'Find out what is wrong, running or not, and how to mend it', run: doctor },
 }
 

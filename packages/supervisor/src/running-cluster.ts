@@ -9,6 +9,7 @@ import type { Master, StopManner } from './master.ts'
 import type { Reloaded, Report } from './reload.ts'
 import { tellServiceManager } from './service-manager.ts'
 import { findConnections } from './status/find-connections.ts'
+import { findDeadLetters } from './status/find-dead-letters.ts'
 import { findProblems, inWords } from './status/find-problems.ts'
 import { ProcessMonitor } from './status/process-monitor.ts'
 import { exitProcess } from './terminal.ts'
@@ -34,6 +35,7 @@ export class RunningCluster {
     const monitor = new ProcessMonitor(this.#master, this.#logFile?.path)
     const handlers: ControlHandlers = {
       connections: (query) => findConnections(this.#master.groups, query),
+      deadLetters: (query) => findDeadLetters(this.#master.groups, query),
       examine: () => examineProcesses(this.#master.groups),
       ready: async () => inWords(await findProblems(this.#master.groups)),
       reload: async ({ config }, report) => ({ ...(await this.reload(report)), changed: this.#changedKeys(config) }),

@@ -1,12 +1,15 @@
 import type { DigestedConfig } from '../config-digest.ts'
-import type { ConnectionsPage, ConnectionsQuery } from '../define-app.ts'
+import type { ConnectionsPage, ConnectionsQuery, DeadLettersQuery } from '../define-app.ts'
 import type { PlacedExamination } from '../doctor/examination.ts'
 import type { Reloaded } from '../reload.ts'
 import type { ClusterStatus } from '../status/cluster-status.ts'
+import type { FoundDeadLetters } from '../status/find-dead-letters.ts'
 
 /** What a master can be asked over its control socket, with which parameters, and what it answers. */
 export interface ControlCommands {
   connections: { parameters: ConnectionsQuery; result: ConnectionsPage & { unanswered: string[] } }
+  /** Events that were given up, after some of them were delivered again. */
+  deadLetters: { parameters: DeadLettersQuery; result: FoundDeadLetters }
   /** What each process finds out about itself and those whom it needs. */
   examine: { parameters: undefined; result: PlacedExamination[] }
   /** What keeps processes from being found and reached by others, in words. */
