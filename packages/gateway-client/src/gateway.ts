@@ -1,4 +1,5 @@
 import {
+  type AllowLegacy,
   Command,
   type Credentials,
   checkSession,
@@ -109,11 +110,11 @@ export class GatewayClient {
   }
 
   /** Whether PHP's processes on other hosts may be told the secret, which they need in clear. Default false. */
-  get allowLegacy(): boolean {
+  get allowLegacy(): AllowLegacy {
     return this.#options.allowLegacy ?? false
   }
 
-  set allowLegacy(allowLegacy: boolean) {
+  set allowLegacy(allowLegacy: AllowLegacy) {
     this.#configure({ allowLegacy })
   }
 

@@ -15,11 +15,11 @@ export const LinkCommand = {
   CHALLENGE: 120,
   /** dialer → gateway: the answer to a CHALLENGE. body = the 32 bytes of the proof. */
   PROOF: 121,
-  /** worker → gateway, its first frame. body = JSON {worker_key, secret_key, native?: {version, instance, nonce?}}. */
+  /** worker → gateway, its first frame. body = JSON {worker_key, secret_key, native?: {version, instance, nonce?, to?}}. */
   WORKER_CONNECT: 200,
   /** both ways: keep-alive, nothing else. */
   PING: 201,
-  /** backend → gateway, its first frame. body = JSON {secret_key, native?: {version, instance, nonce?}}. */
+  /** backend → gateway, its first frame. body = JSON {secret_key, native?: {version, instance, nonce?, to?}}. */
   GATEWAY_CLIENT_CONNECT: 202,
 } as const
 

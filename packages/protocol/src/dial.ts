@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net'
 import { msgpack } from './codec.ts'
 import { Command, Flag, LinkCommand } from './commands.ts'
-import type { Credentials } from './credentials.ts'
+import { type Credentials, legacyNotAllowed, mayTellSecret, rememberNative } from './credentials.ts'
 import { GatewayWorkerError } from './errors.ts'
 import { DEFAULT_MAX_FRAME_BYTES, EMPTY, type Frame } from './frame.ts'
 import { encodeHello, type Hello, MAX_HELLO_BYTES } from './hello.ts'
 import { LegacyGateway } from './legacy-gateway.ts'
 import { Link, type LinkHandler, type LinkOptions } from './link.ts'
-import { isLoopback } from './network-address.ts'
 import { createNonce, isProof, prove } from './proof.ts'
 import { errorFromPeer } from './questions.ts'
 import { dialSocket } from './tls.ts'
@@ -39,21 +38,22 @@ const LONGEST_PAUSE_MS = 2_000
  *
  * ```
  * dial ──▶ connected ──▶ hello said ─┬─▶ CHALLENGE ─▶ PROOF said ─▶ HELLO with its proof: onUp ──▶ … ──▶ closed: onDown ──▶ pause ──▶ dial
- *                                    └─▶ closed without a word, as by PHP: dial, and say the secret and a question, too
+ *                                    └─▶ closed without a word, as by PHP: with `allowLegacy`, dial, and say the secret and a question, too
  *                                                                   ├─▶ a legacy answer or event: onUp ──▶ …
  *                                                                   └─▶ CHALLENGE: it is ours after all
  * ```
  * Without a secret there is no challenge, and the question comes with the first hello: our own gateways say HELLO first and answer no question
  * without an id; PHP's know no HELLO and answer every question.
  *
- * Invariants, where there is a secret: nobody is told it but a peer on loopback, or any with `allowLegacy`, and only after one there has
- * closed as PHP's do; no native link is up before the other side has proved that it knows the secret.
+ * Invariants, where there is a secret: nobody is told it without `allowLegacy`; with it only who has closed as PHP's do, where none of ours has
+ * been in the life of this process; no native link is up before the other side has proved that it knows the secret. The proof names the address
+ * that was dialled, so that no other gateway takes it.
  */
 export class Dialer {
   readonly #options: DialerOptions
   #link: Link | undefined
-  /** Who is at the other end of the connection; undefined until it stands. */
-  #address: string | undefined
+  /** The IP address at the other end of the connection; undefined until it stands. */
+  #ip: string | undefined
   #challenge: Buffer | undefined
   #closed = false
   #failures = 0
@@ -96,7 +96,7 @@ export class Dialer {
       port,
       tls,
     } = this.#options
-    this.#address = undefined
+    this.#ip = undefined
     this.#challenge = undefined
     const socket = dialSocket({ host, port }, tls, (socket) => this.#sayHello(link, socket))
     if (!persistent) socket.unref()
@@ -120,13 +120,13 @@ export class Dialer {
 
   #sayHello(link: Link, { remoteAddress = '' }: Socket): void {
     const { hello } = this.#options
-    this.#address = remoteAddress
+    this.#ip = remoteAddress
     if (this.#saysSecret && !this.#mayBeLegacy) {
-      link.destroy(this.#legacyNotAllowed) // its name stands for another host now
+      link.destroy(legacyNotAllowed(this.#address, this.#ip)) // its name stands for another host now
       return
     }
-    const nonce = hello.secretKey === '' ? undefined : createNonce()
-    const { command, body } = encodeHello(hello, nonce, this.#expectsLegacy || nonce === undefined)
+    const proved = hello.secretKey === '' ? undefined : { nonce: createNonce(), to: this.#address }
+    const { command, body } = encodeHello(hello, proved, this.#expectsLegacy || proved === undefined)
     this.#hello = [String(command), body]
     link.send(command, 0, Flag.SCALAR, EMPTY, body)
     if (!this.#expectsLegacy) return
@@ -157,27 +157,25 @@ export class Dialer {
   #wasRefusedAsByPhp({ closedError, handler }: Link): boolean {
     const { hello, tls } = this.#options
     const { secretKey } = hello
-    const hasSaidHello = this.#address !== undefined
+    const hasSaidHello = this.#ip !== undefined
     const isUnanswered = handler === this.#unansweredHello && this.#challenge === undefined
     const wasClosed = closedError.code === 'LINK_CLOSED' && closedError.cause === undefined
     return (secretKey !== '' || tls !== undefined) && hasSaidHello && isUnanswered && wasClosed
   }
 
   get #mayBeLegacy(): boolean {
-    if (this.#options.tls !== undefined) return false
-    return this.#options.allowLegacy === true || isLoopback(this.#address ?? '')
+    return mayTellSecret(this.#options, this.#address, this.#ip)
   }
 
-  get #legacyNotAllowed(): GatewayWorkerError {
-    const { host, port } = this.#options
-    const words = `${host}:${port} closed the connection without a word. If it is PHP's, it wants the secret in clear: give --allow-legacy`
-    return new GatewayWorkerError('LEGACY_NOT_ALLOWED', words)
+  /** "IPv4:port" as the gateway announces it, which is where it is dialled. */
+  get #address(): string {
+    return `${this.#options.host}:${this.#options.port}`
   }
 
   /** Why the link has ended, and what may be the reason. */
   #explain({ closedError, handler }: Link, wasRefused: boolean, wasTold: boolean): GatewayWorkerError {
     const { host, port, tls } = this.#options
-    if (wasRefused && tls === undefined && !wasTold) return this.#legacyNotAllowed
+    if (wasRefused && tls === undefined && !wasTold) return legacyNotAllowed(this.#address, this.#ip)
     if (wasRefused) {
       const question =
         tls === undefined
@@ -239,6 +237,7 @@ export class Dialer {
     if (hello.secretKey !== '' && !this.#isProofOf(instance, proof)) {
       throw new GatewayWorkerError('WRONG_SECRET', `${link.peer} did not prove that it knows the secret key`)
     }
+    if (hello.secretKey !== '') rememberNative(this.#address)
     link.takesBareAnswers = false
     link.maxFrameBytes = maxFrameBytes
     link.startKeepAlive()

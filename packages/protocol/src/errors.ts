@@ -29,7 +29,7 @@ export const ERROR_ADVICE = {
   HELLO_TIMEOUT:
     'The peer took the connection and did not say who it is; check that the address is a LAN port and not the client port.',
   LEGACY_NOT_ALLOWED:
-    'PHP peers send the secret in clear. Where nobody else can listen, give --allow-legacy (allowLegacy) to whoever has logged this; it is not needed on loopback.',
+    'PHP peers need the secret in clear text. Set --allow-legacy loopback (allowLegacy: "loopback") on the process that logged this if the peer is on the same host; on other hosts --allow-legacy all (true), in a trusted network only.',
   LINK_CLOSED: 'The connection to the peer ended; it is dialled again by itself.',
   LINK_TIMED_OUT: 'Nothing was heard from the peer for `--link-timeout`: its host is gone, cut off or stuck.',
   NO_CURRENT_CLIENT: 'The …CurrentClient methods work only below an Events handler; elsewhere pass a client id.',
@@ -40,6 +40,10 @@ export const ERROR_ADVICE = {
   PUBLIC_WITHOUT_SECRET:
     'Give the whole cluster a --secret-key, or bind an address that only this machine or its network reaches.',
   QUESTION_TIMED_OUT: 'The gateway did not answer in time: it is overloaded or cut off.',
+  WEAK_SECRET:
+    'Give the whole cluster a --secret-key of 16 characters or more: `openssl rand -hex 24` makes one. A short one can be guessed.',
+  WRONG_GATEWAY:
+    'The announced address leads to another gateway: give each gateway its own --lan-ip and --start-port, and publish each port under its own number.',
   WRONG_SECRET: 'Give the same --secret-key to the register, the gateways, the workers and the backends.',
   WRONG_VERSION: 'Run the same version of GatewayWorker for TypeScript in every process of the cluster.',
 } as const

@@ -5,10 +5,10 @@ import { GatewayWorkerError } from './errors.ts'
 import type { Frame } from './frame.ts'
 
 /** The version of the native dialect that this package speaks. */
-export const NATIVE_VERSION = 3
+export const NATIVE_VERSION = 4
 
 /** The longest frame of a peer that has not proved yet who it is: nobody unknown makes us hold more. */
-export const MAX_HELLO_BYTES = 16 * 1024
+export const MAX_HELLO_BYTES = 4 * 1024
 
 /** Who dials: a worker serves clients and has a label, a client only pushes and asks. */
 export type Role = { kind: 'worker'; workerKey: string } | { kind: 'client' }
@@ -22,10 +22,18 @@ export interface Hello {
   secretKey: string
 }
 
+/** What a hello has besides where there is a secret. The proof covers the hello, and so this. */
+export interface ProvedHello {
+  /** What makes each hello another. */
+  nonce: string
+  /** The address that was dialled, "IPv4:port" as the gateway announces it: the proof is for nobody else. */
+  to: string
+}
+
 /** A hello as it came. */
 export interface ReceivedHello extends Hello {
-  /** What makes each hello another; only who is to prove that it knows a secret has one. */
-  nonce: string | undefined
+  /** What is to be proved; undefined if the dialer has no secret. */
+  proved: ProvedHello | undefined
 }
 
 /** A name for this process that no other has, nor itself after a restart: 16 hex digits. */
@@ -40,15 +48,18 @@ export function isSameSecret(given: string, expected: string): boolean {
 }
 
 /**
- * The command and body of a dialer's first frame. With a secret it has a `nonce`, and the secret itself only where PHP may listen: without it
- * `secret_key` is `false`, which is no secret that PHP's gateways might have.
+ * The command and body of a dialer's first frame. With a secret it has what is to be `proved`, and the secret itself only where PHP may listen:
+ * without it `secret_key` is `false`, which is no secret that PHP's gateways might have.
  */
 export function encodeHello(
   { instance, role, secretKey }: Hello,
-  nonce: string | undefined = undefined,
+  proved: ProvedHello | undefined = undefined,
   saysSecret = true,
 ): { command: number; body: string } {
-  const secret = { secret_key: saysSecret ? secretKey : false, native: { version: NATIVE_VERSION, instance, nonce } }
+  const secret = {
+    secret_key: saysSecret ? secretKey : false,
+    native: { version: NATIVE_VERSION, instance, ...proved },
+  }
   return role.kind === 'client'
     ? { command: LinkCommand.GATEWAY_CLIENT_CONNECT, body: JSON.stringify(secret) }
     : { command: LinkCommand.WORKER_CONNECT, body: JSON.stringify({ worker_key: role.workerKey, ...secret }) }
@@ -64,12 +75,12 @@ export function decodeHello(frame: Frame): ReceivedHello | undefined {
     frame.command === LinkCommand.GATEWAY_CLIENT_CONNECT
       ? { kind: 'client' }
       : { kind: 'worker', workerKey: typeof workerKey === 'string' ? workerKey : '' }
-  const { instance, nonce } = native === undefined ? {} : readNative(native)
-  return { instance, nonce, role, secretKey: typeof secretKey === 'string' ? secretKey : '' }
+  const { instance, proved } = native === undefined ? {} : readNative(native)
+  return { instance, proved, role, secretKey: typeof secretKey === 'string' ? secretKey : '' }
 }
 
-function readNative(native: unknown): { instance: string; nonce: string | undefined } {
-  const { instance, nonce, version } = (native ?? {}) as Record<string, unknown>
+function readNative(native: unknown): { instance: string; proved: ProvedHello | undefined } {
+  const { instance, nonce, to, version } = (native ?? {}) as Record<string, unknown>
   if (typeof version === 'number' && version !== NATIVE_VERSION) {
     throw new GatewayWorkerError(
       'WRONG_VERSION',
@@ -79,7 +90,7 @@ function readNative(native: unknown): { instance: string; nonce: string | undefi
   if (version !== NATIVE_VERSION || typeof instance !== 'string') {
     throw new GatewayWorkerError('BAD_HELLO', 'the first frame does not say which process it comes from')
   }
-  return { instance, nonce: typeof nonce === 'string' ? nonce : undefined }
+  return { instance, proved: typeof nonce === 'string' ? { nonce, to: String(to) } : undefined }
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -9,7 +9,14 @@ export {
   Flag,
   LinkCommand,
 } from './commands.ts'
-export { type Credentials, credentialsOf } from './credentials.ts'
+export {
+  type AllowLegacy,
+  type Credentials,
+  credentialsOf,
+  legacyNotAllowed,
+  mayTellSecret,
+  rememberNative,
+} from './credentials.ts'
 export type { GatewayDescription } from './describe.ts'
 export { Dialer, type DialerOptions, type GatewayLink } from './dial.ts'
 export type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
@@ -19,10 +26,11 @@ export { createInstanceId, type Hello, isSameSecret, NATIVE_VERSION, type Role }
 export { Link, type LinkHandler, type LinkOptions } from './link.ts'
 export { LinkListener, type LinkListenerOptions } from './listen.ts'
 export { type Log, silentLog } from './log.ts'
-export { findAddressToBind, isLoopback } from './network-address.ts'
+export { findAddressToBind, isLoopback, isShortSecret } from './network-address.ts'
 export { FrameParser } from './parser.ts'
 export { phpSerialize } from './php-codec.ts'
-export { createNonce, isProof, prove } from './proof.ts'
+export { createNonce, type Digest, digest, isProof, prove } from './proof.ts'
+export { RepeatedWarnings } from './repeated-warnings.ts'
 export { checkSession } from './session-values.ts'
 export {
   decodeSession,

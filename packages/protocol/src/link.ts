@@ -299,6 +299,7 @@ export class Link {
 
   /** Says REFUSED with the error, then ends the link. Nothing is heard any more. */
   refuse(error: GatewayWorkerError): void {
+    this.#peer = this.peer // who it was cannot be asked afterwards
     this.#error ??= error
     this.#socket.off('data', this.#onData).resume()
     this.send(LinkCommand.REFUSED, 0, 0, EMPTY, encodeError(error))

@@ -9,7 +9,8 @@ import { LegacyDialect } from './legacy-dialect.ts'
 import { Link, type LinkHandler, type LinkOptions } from './link.ts'
 import { type Log, silentLog } from './log.ts'
 import { findAddressToBind, isLoopback } from './network-address.ts'
-import { createNonce, isProof, prove } from './proof.ts'
+import { createNonce, type Digest, digest, isProof, prove } from './proof.ts'
+import { RepeatedWarnings } from './repeated-warnings.ts'
 import { Strangers } from './strangers.ts'
 import { createSocketServer } from './tls.ts'
 
@@ -19,7 +20,10 @@ export interface LinkListenerOptions extends LinkOptions, Credentials {
   host: string
   /** Random name of this process, told to every dialer. */
   instance: string
-  /** The IPv4 address that the client ids of this gateway are made of; legacy workers are told it. Default 127.0.0.1. */
+  /**
+   * The IPv4 address under which this gateway is announced: a native dialer has to mean it, and legacy workers are told it, as the client ids
+   * are made of it. Default 127.0.0.1.
+   */
   lanIp?: string
   /** Who takes a link over once its dialer is known; the handler that it returns gets everything from then on. */
   onLink(link: Link, hello: Hello): LinkHandler
@@ -36,8 +40,8 @@ const BACKLOG = 4096
 /**
  * The LAN port: takes links and hands them on when their dialer has shown that it knows the secret, and which dialect it speaks.
  *
- * Invariants, where there is a secret: nothing of a link is handed on before that; until then it lasts ten seconds and holds 16 KiB; a native
- * peer is told nothing that depends on the secret before it has proved that it knows it.
+ * Invariants, where there is a secret: nothing of a link is handed on before that; until then it lasts ten seconds and holds 4 KiB; a native
+ * peer is told nothing that depends on the secret before it has proved that it knows it, and let in only if the proof was made for this gateway.
  */
 export class LinkListener {
   readonly #links = new Set<Link>()
@@ -46,6 +50,9 @@ export class LinkListener {
   /** One timer looks after all of them: PHP's backends make a new link for every call. */
   readonly #strangers: Strangers<Link>
   readonly #log: Log
+  readonly #warnings: RepeatedWarnings
+  /** "IPv4:port" as it is announced. */
+  #lanAddress = ''
   #options: LinkListenerOptions
   readonly #server: Server
   #legacyDialect: LegacyDialect | undefined
@@ -54,12 +61,13 @@ export class LinkListener {
   constructor(options: LinkListenerOptions) {
     this.#options = options
     this.#log = options.log ?? silentLog
+    this.#warnings = new RepeatedWarnings(this.#log)
     const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, tls } = options
     this.#strangers = new Strangers(helloTimeoutMs)
     // Half open, so that the link decides what becomes of its output.
     this.#server = createSocketServer({
       allowHalfOpen: true,
-      onRefused: (peer, reason) => this.#log.warn({ peer }, `a connection to the LAN port was refused: ${reason}`),
+      onRefused: (peer, reason) => this.#warn(peer, reason, reason),
       onSocket: this.#onConnection,
       patienceMs: helloTimeoutMs,
       tls,
@@ -71,11 +79,10 @@ export class LinkListener {
     this.#options = { ...this.#options, instance }
   }
 
-  /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, or the system's error, EADDRINUSE for one. */
+  /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, WEAK_SECRET, or the system's error, EADDRINUSE for one. */
   async listen(): Promise<AddressInfo> {
     const { helloTimeoutMs = DEFAULT_HELLO_TIMEOUT_MS, lanIp = '127.0.0.1', port, secretKey } = this.#options
     const host = await findAddressToBind(this.#options.host, secretKey)
-    this.#timer = setInterval(this.#checkLinks, helloTimeoutMs / 10).unref()
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject)
       // exclusive: a LAN port belongs to one process, also under node:cluster
@@ -83,6 +90,8 @@ export class LinkListener {
         this.#server.off('error', reject)
         this.#server.on('error', (err) => this.#log.error({ err }, 'the LAN port failed'))
         const address = this.#server.address() as AddressInfo
+        this.#timer = setInterval(this.#checkLinks, helloTimeoutMs / 10).unref()
+        this.#lanAddress = `${lanIp}:${address.port}`
         this.#legacyDialect = new LegacyDialect(lanIp, address.port)
         resolve(address)
       })
@@ -95,6 +104,7 @@ export class LinkListener {
     for (const link of this.#links) link.close()
     clearInterval(this.#timer)
     await closed
+    this.#warnings.close()
   }
 
   readonly #onConnection = (socket: Socket): void => {
@@ -129,12 +139,14 @@ export class LinkListener {
   readonly #unknownPeer: LinkHandler = {
     onFrame: (frame, link) => this.#onFirstFrame(frame, link),
     onClose: (link, error) => {
-      if (error)
-        this.#log.warn(
-          { peer: link.peer, code: error.code },
-          `a connection to the LAN port was refused: ${error.message}`,
-        )
+      if (error) this.#warn(link.peer, error.code, error.message, { code: error.code })
     },
+  }
+
+  /** `peer` is "host:port". */
+  #warn(peer: string, kind: string, reason: string, details: object = {}): void {
+    const host = peer.slice(0, peer.lastIndexOf(':'))
+    this.#warnings.warn(kind, host, { peer, ...details }, `a connection to the LAN port was refused: ${reason}`)
   }
 
   #onFirstFrame(frame: Frame, link: Link): void {
@@ -145,7 +157,7 @@ export class LinkListener {
       return
     }
     const asksForSecret = this.#options.secretKey !== ''
-    if (asksForSecret !== (hello.nonce !== undefined)) {
+    if (asksForSecret !== (hello.proved !== undefined)) {
       link.refuse(wrongSecret(asksForSecret ? 'no secret key was given' : 'this gateway has no secret key'))
     } else if (asksForSecret) {
       this.#challenge(link, frame, hello)
@@ -168,13 +180,19 @@ export class LinkListener {
   #challenge(link: Link, { body, command }: Frame, hello: ReceivedHello): void {
     const { secretKey } = this.#options
     const challenge = msgpack.encode({ nonce: createNonce() })
-    const said = [String(command), Buffer.from(body), challenge]
+    // Of a stranger only this is kept: not what it has said.
+    const said = [String(command), digest(body), challenge]
+    const { to } = hello.proved!
     link.handler = {
       ...this.#unknownPeer,
       onFrame: (frame) => {
         if (isLegacyQuestion(frame)) return
         if (frame.command !== LinkCommand.PROOF || !isProof(frame.body, secretKey, 'link-dialer', said)) {
           link.refuse(wrongSecret('the secret key is wrong'))
+          return
+        }
+        if (to !== this.#lanAddress) {
+          link.refuse(new GatewayWorkerError('WRONG_GATEWAY', `${to} was dialled, and ${this.#lanAddress} answers`))
           return
         }
         this.#welcome(link, hello, said)
@@ -184,7 +202,7 @@ export class LinkListener {
   }
 
   /** Lets a native peer in; `said` is what the proof is about, where there is a secret. */
-  #welcome(link: Link, hello: Hello, said?: (Buffer | string)[]): void {
+  #welcome(link: Link, hello: Hello, said?: (Buffer | Digest | string)[]): void {
     const { instance, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink, secretKey } = this.#options
     this.#strangers.delete(link)
     link.maxFrameBytes = maxFrameBytes
@@ -205,8 +223,8 @@ export class LinkListener {
   /** PHP's: says hello without `native`, or, where no secret is asked for, none at all. It is told nothing when it is not let in. */
   #onLegacyPeer(link: Link, firstFrame: Frame, hello: Hello | undefined): void {
     const { allowLegacy = false, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, onLink, secretKey } = this.#options
-    if (secretKey !== '' && !allowLegacy && !isLoopback(link.remoteAddress)) {
-      const words = 'it speaks as PHP does, with the secret in clear; --allow-legacy would let it in'
+    if (secretKey !== '' && allowLegacy !== true && !isLoopback(link.remoteAddress)) {
+      const words = 'it speaks as PHP does, with the secret in clear; --allow-legacy all would let it in'
       link.destroy(new GatewayWorkerError('LEGACY_NOT_ALLOWED', words))
       return
     }

@@ -11,7 +11,7 @@ import { challengeFrame, helloBody, helloFrame, logIn, proofOf } from './prover.
 import { connectRaw, type RawSocket } from './raw-socket.ts'
 import { dial as dialAs, event, FIRST_ANSWER, FIRST_QUESTION, serve } from './scripted-gateway.ts'
 
-const SECRET = 'the very secret'
+const SECRET = 'the very secret of the cluster'
 const WRONG = 'a wrong guess'
 
 /** A listener with the secret that knows nobody yet. */
@@ -81,9 +81,9 @@ describe('a proof', () => {
 
 describe('the secret', () => {
   it('is never on the wire between our own processes, and both know of each other that they have it', async () => {
-    const { port, taken } = await listen()
-    const relay = await serve()
-    const dialed = dial(relay.port)
+    const { port, taken } = await listen({ lanIp: '127.0.0.2' })
+    const relay = await serve('127.0.0.2', port)
+    const dialed = dial(port, SECRET, { host: '127.0.0.2' })
     const [near, far] = [await relay.next(), await connectRaw(port)]
     let bytes = ''
     for (const [from, to] of [
@@ -184,7 +184,7 @@ describe('a dialer does not take for its gateway', () => {
   it.each([
     ['a legacy event', event({ cmd: 1, connection_id: 5 }), 'BAD_HELLO'],
     ['a legacy answer', FIRST_ANSWER, 'FRAME_TOO_SHORT'],
-    ['a challenge longer than 16 KiB', Buffer.from([0, 0, 0x40, 1, 120]), 'FRAME_TOO_LONG'],
+    ['a challenge longer than 4 KiB', Buffer.from([0, 0, 0x10, 1, 120]), 'FRAME_TOO_LONG'],
     ['an answer of 200 MB', buildAnswer('s:0:"";').fill(0x0b, 0, 1), 'FRAME_TOO_LONG'],
     [
       'a second challenge',
@@ -219,21 +219,22 @@ describe('a listener does not let in', () => {
     ['a command', () => buildFrame({ cmd: Command.SEND_TO_ALL, body: 'pushed' })],
     [
       'a proof over another hello',
-      (challenge) => buildFrame({ cmd: 121, body: proofOf(SECRET, 'link-dialer', '200', helloBody(), challenge) }),
+      (challenge, hello) => buildFrame({ cmd: 121, body: proofOf(SECRET, 'link-dialer', '200', hello, challenge) }),
     ],
     [
       'a proof as a listener gives it',
-      (challenge) => buildFrame({ cmd: 121, body: proofOf(SECRET, 'link-listener', '202', helloBody(), challenge) }),
+      (challenge, hello) => buildFrame({ cmd: 121, body: proofOf(SECRET, 'link-listener', '202', hello, challenge) }),
     ],
-  ] as [string, (challenge: Buffer) => Buffer][])(
+  ] as [string, (challenge: Buffer, hello: string) => Buffer][])(
     'who answers the challenge with %s, and hears nothing that follows',
     async (_what, answerTo) => {
       const { handled, port, taken } = await listen()
       const peer = await connectRaw(port)
-      peer.say({ cmd: 202, flag: 1, body: helloBody() })
+      const hello = helloBody(port)
+      peer.say({ cmd: 202, flag: 1, body: hello })
       const challenge = (await peer.frame()).subarray(28)
-      const right = buildFrame({ cmd: 121, body: proofOf(SECRET, 'link-dialer', '202', helloBody(), challenge) })
-      peer.write(answerTo(challenge), right, buildFrame({ cmd: Command.SEND_TO_ALL }))
+      const right = buildFrame({ cmd: 121, body: proofOf(SECRET, 'link-dialer', '202', hello, challenge) })
+      peer.write(answerTo(challenge, hello), right, buildFrame({ cmd: Command.SEND_TO_ALL }))
       expect(refusalOf(await peer.frame())).toMatchObject({ command: Command.REFUSED, code: 'WRONG_SECRET' })
       await peer.closed
       expect([peer.waiting.length, handled, taken]).toEqual([0, [], []])
@@ -244,9 +245,9 @@ describe('a listener does not let in', () => {
     const { port, taken } = await listen()
     const first = await connectRaw(port)
     const { challenge } = await logIn(first, SECRET)
-    const proof = proofOf(SECRET, 'link-dialer', '202', helloBody(), challenge)
+    const proof = proofOf(SECRET, 'link-dialer', '202', helloBody(port), challenge)
     const again = await connectRaw(port)
-    again.say({ cmd: 202, flag: 1, body: helloBody() })
+    again.say({ cmd: 202, flag: 1, body: helloBody(port) })
     expect((await again.frame()).subarray(28)).not.toEqual(challenge)
     again.say({ cmd: 121, body: proof })
     expect(refusalOf(await again.frame())).toMatchObject({ code: 'WRONG_SECRET' })
@@ -256,15 +257,31 @@ describe('a listener does not let in', () => {
   it('who knows the secret and says it in clear beside a native hello, without proving it', async () => {
     const { port, taken } = await listen()
     const peer = await connectRaw(port)
-    peer.say({ cmd: 202, flag: 1, body: helloBody({ nonce: undefined }, { secret_key: SECRET }) })
+    peer.say({ cmd: 202, flag: 1, body: helloBody(port, { nonce: undefined }, { secret_key: SECRET }) })
     expect(refusalOf(await peer.frame())).toMatchObject({ command: Command.REFUSED, code: 'WRONG_SECRET' })
     expect(taken).toEqual([])
+  })
+
+  it('who knows the secret and was sent here by somebody in between: the proof is for another gateway', async () => {
+    const { log, port, taken } = await listen()
+    const relay = await serve()
+    const dialed = dial(relay.port)
+    const [near, far] = [await relay.next(), await connectRaw(port)]
+    far.write(near.waiting)
+    near.socket.on('data', (chunk: Buffer) => far.write(chunk))
+    far.socket.on('data', (chunk: Buffer) => near.write(chunk))
+    expect(await whyDown(dialed)).toMatchObject({
+      code: 'WRONG_GATEWAY',
+      message: `127.0.0.1:${relay.port} was dialled, and 127.0.0.1:${port} answers`,
+    })
+    await vi.waitUntil(() => log.lines.length > 0, { timeout: 10_000 })
+    expect([taken, log.lines[0]!.details.code]).toEqual([[], 'WRONG_GATEWAY'])
   })
 
   it('who is of another version, and says so', async () => {
     const { port, log } = await listen()
     const peer = await connectRaw(port)
-    peer.say({ cmd: 202, flag: 1, body: helloBody({ version: 2 }, { secret_key: SECRET }) })
+    peer.say({ cmd: 202, flag: 1, body: helloBody(port, { version: 2 }, { secret_key: SECRET }) })
     expect(refusalOf(await peer.frame())).toMatchObject({ code: 'WRONG_VERSION' })
     await vi.waitUntil(() => log.lines.length > 0, { timeout: 10_000 })
     expect(log.lines[0]).toMatchObject({ details: { code: 'WRONG_VERSION' } })
@@ -273,7 +290,7 @@ describe('a listener does not let in', () => {
   it('who says hello and waits with the proof, however it trickles', async () => {
     const { port, log } = await listen({ helloTimeoutMs: 60 })
     const peer = await connectRaw(port)
-    peer.say({ cmd: 202, flag: 1, body: helloBody() })
+    peer.say({ cmd: 202, flag: 1, body: helloBody(port) })
     await peer.frame()
     peer.write(Buffer.alloc(3))
     await peer.closed
@@ -282,10 +299,45 @@ describe('a listener does not let in', () => {
   })
 })
 
-describe('a PHP gateway', () => {
-  it('is told the secret when it has closed without a word, and from then on at once', async () => {
+describe('a gateway that closes without a word, as PHP does', () => {
+  it('is not told the secret, on loopback either, and the error names the option', async () => {
     const server = await serve()
     const dialed = dial(server.port)
+    for (let tries = 0; tries < 2; tries += 1) {
+      const php = await server.next()
+      expect((await hear(php)).said).toMatchObject({ secret_key: false })
+      php.socket.end()
+    }
+    expect(await whyDown(dialed)).toMatchObject({
+      advice: expect.stringContaining('--allow-legacy loopback'),
+      code: 'LEGACY_NOT_ALLOWED',
+      message: expect.stringContaining('set --allow-legacy loopback'),
+    })
+  })
+
+  it('is not told it where one of ours has been, whatever is allowed', async () => {
+    const { listener, port } = await listen()
+    const dialed = dial(port, SECRET, { allowLegacy: true })
+    await dialed.up
+    await listener.close()
+    const squatter = await serve('127.0.0.1', port)
+    for (const allowLegacy of ['loopback', true] as const) dial(port, SECRET, { allowLegacy })
+    for (let tries = 0; tries < 6; tries += 1) {
+      const peer = await squatter.next()
+      expect((await hear(peer)).said).toMatchObject({ secret_key: false })
+      peer.socket.end()
+    }
+    await vi.waitUntil(() => dialed.downs.some(({ code }) => code === 'LEGACY_NOT_ALLOWED'), { timeout: 10_000 })
+    expect(dialed.downs.at(-1)!.message).toContain('restart this process')
+  })
+})
+
+describe('with allowLegacy "loopback", a PHP gateway', () => {
+  const allowLegacy = 'loopback'
+
+  it('is told the secret when it has closed without a word, and from then on at once', async () => {
+    const server = await serve()
+    const dialed = dial(server.port, SECRET, { allowLegacy })
     const first = await server.next()
     expect((await hear(first)).said).toMatchObject({ secret_key: false })
     first.socket.end()
@@ -302,7 +354,7 @@ describe('a PHP gateway', () => {
 
   it('of another secret closes again: that is HELLO_REFUSED, and the next dial does not say it at once', async () => {
     const server = await serve()
-    const dialed = dial(server.port)
+    const dialed = dial(server.port, SECRET, { allowLegacy })
     for (const told of [false, SECRET, false]) {
       const php = await server.next()
       expect((await hear(php)).said).toMatchObject({ secret_key: told })
@@ -313,7 +365,7 @@ describe('a PHP gateway', () => {
 
   it('in whose place one of ours comes is found to be ours, with a proof', async () => {
     const server = await serve()
-    const dialed = dial(server.port)
+    const dialed = dial(server.port, SECRET, { allowLegacy })
     ;(await server.next()).socket.end()
     const { body, challenge, peer } = await (async () => {
       const peer = await server.next()
@@ -333,7 +385,7 @@ describe('a PHP gateway', () => {
 
   it('is not told it because it is away, or silent, or broke the connection', async () => {
     const server = await serve()
-    const dialed = dial(server.port, SECRET, { helloTimeoutMs: 40 })
+    const dialed = dial(server.port, SECRET, { allowLegacy, helloTimeoutMs: 40 })
     await (await server.next()).closed // silent
     const reset = await server.next()
     await hear(reset)
@@ -346,9 +398,9 @@ describe('a PHP gateway', () => {
 describeWithHostAddress('beyond loopback', () => {
   const phpHello = (secret_key: string) => buildFrame({ cmd: 202, flag: 1, body: JSON.stringify({ secret_key }) })
 
-  it('a PHP gateway is not told the secret, and the error says what would change that', async () => {
+  it.each([undefined, 'loopback'] as const)('a PHP gateway is not told the secret with %s', async (allowLegacy) => {
     const server = await serve(hostAddress)
-    const dialed = dial(server.port, SECRET, { host: hostAddress })
+    const dialed = dial(server.port, SECRET, { allowLegacy, host: hostAddress })
     for (let tries = 0; tries < 2; tries += 1) {
       const php = await server.next()
       expect((await hear(php)).said).toMatchObject({ secret_key: false })
@@ -356,7 +408,7 @@ describeWithHostAddress('beyond loopback', () => {
     }
     expect(await whyDown(dialed)).toMatchObject({
       code: 'LEGACY_NOT_ALLOWED',
-      message: expect.stringContaining('--allow-legacy'),
+      message: expect.stringContaining('--allow-legacy all'),
     })
   })
 
@@ -372,7 +424,7 @@ describeWithHostAddress('beyond loopback', () => {
   })
 
   it('a PHP peer is not let in with the right secret; one of ours is', async () => {
-    const { log, port, taken } = await listen({ host: hostAddress })
+    const { log, port, taken } = await listen({ host: hostAddress, lanIp: hostAddress })
     const php = await connectRaw(port, hostAddress)
     php.write(phpHello(SECRET))
     await php.closed
@@ -381,7 +433,7 @@ describeWithHostAddress('beyond loopback', () => {
       {
         details: { code: 'LEGACY_NOT_ALLOWED' },
         level: 'warn',
-        message: expect.stringContaining('--allow-legacy'),
+        message: expect.stringContaining('--allow-legacy all'),
       },
     ])
     expect(taken).toEqual([])

@@ -112,7 +112,7 @@ describe('a dialer', () => {
 
   it('gets frames that come in the same chunk as the HELLO', async () => {
     const { port } = await serve((socket) => {
-      const hello = buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 3, instance: 'x' }) })
+      const hello = buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 4, instance: 'x' }) })
       socket.write(Buffer.concat([hello, buildFrame({ cmd: Command.ON_MESSAGE, body: 'at once' })]))
     })
     const { frames, until } = dial(port)
@@ -170,7 +170,7 @@ describe('a dialer', () => {
 
   it.each([
     ['another command', buildFrame({ cmd: Command.CLIENT_CONTEXT })],
-    ['a HELLO without a name', buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 3 }) })],
+    ['a HELLO without a name', buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 4 }) })],
     ['a HELLO of null', buildFrame({ cmd: Command.HELLO, body: msgpack.encode(null) })],
   ])('takes %s for BAD_HELLO', async (_name, bytes) => {
     const log = keptLog()
@@ -202,7 +202,7 @@ describe('a dialer that is closed', () => {
       const chunks: Buffer[] = []
       socket.on('data', (chunk) => {
         chunks.push(chunk)
-        socket.write(buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 3, instance: 'x' }) }))
+        socket.write(buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 4, instance: 'x' }) }))
       })
       socket.on('end', () => ended.resolve(Buffer.concat(chunks)))
     })
@@ -234,7 +234,7 @@ describe('a dialer that is closed', () => {
       let read = 0
       socket.on('data', (chunk) => {
         if (read === 0) {
-          socket.write(buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 3, instance: 'x' }) }))
+          socket.write(buildFrame({ cmd: Command.HELLO, body: msgpack.encode({ version: 4, instance: 'x' }) }))
         }
         read += chunk.length
       })

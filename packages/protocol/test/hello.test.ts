@@ -7,8 +7,8 @@ import { buildFrame } from './build-frame.ts'
 const frameOf = (cmd: number, body: unknown) =>
   new Frame(buildFrame({ cmd, flag: 1, body: typeof body === 'string' ? body : JSON.stringify(body) }), 0)
 
-const native = { version: 3, instance: 'abc' }
-const nonce = 'ab'.repeat(32)
+const native = { version: 4, instance: 'abc' }
+const proved = { nonce: 'ab'.repeat(32), to: '10.0.0.5:2900' }
 
 describe('a hello', () => {
   it("is PHP's first message with one field more", () => {
@@ -28,23 +28,26 @@ describe('a hello', () => {
     expect(decodeHello(frameOf(command, body))).toEqual(hello)
   })
 
-  it('that is to prove that it knows the secret has a nonce, and does not say it unless PHP may listen', () => {
+  it('that is to prove that it knows the secret has a nonce and names who is dialled, and does not say it unless PHP may listen', () => {
     const hello: Hello = { instance: 'abc', role: { kind: 'client' }, secretKey: 's' }
-    expect(JSON.parse(encodeHello(hello, nonce, false).body)).toEqual({
+    expect(JSON.parse(encodeHello(hello, proved, false).body)).toEqual({
       secret_key: false,
-      native: { ...native, nonce },
+      native: { ...native, ...proved },
     })
-    expect(JSON.parse(encodeHello(hello, nonce, true).body)).toEqual({ secret_key: 's', native: { ...native, nonce } })
-    expect(decodeHello(frameOf(202, { secret_key: false, native: { ...native, nonce } }))).toEqual({
+    expect(JSON.parse(encodeHello(hello, proved, true).body)).toEqual({
+      secret_key: 's',
+      native: { ...native, ...proved },
+    })
+    expect(decodeHello(frameOf(202, { secret_key: false, native: { ...native, ...proved } }))).toEqual({
       ...hello,
-      nonce,
+      proved,
       secretKey: '',
     })
   })
 
   it('of another version is WRONG_VERSION, which names both', () => {
     expect(() => decodeHello(frameOf(202, { native: { ...native, version: 2 } }))).toThrow(
-      expect.objectContaining({ code: 'WRONG_VERSION', message: expect.stringMatching(/version 2 .* version 3/) }),
+      expect.objectContaining({ code: 'WRONG_VERSION', message: expect.stringMatching(/version 2 .* version 4/) }),
     )
   })
 
@@ -82,7 +85,7 @@ describe('a hello', () => {
     ['native: null', frameOf(202, { native: null })],
     ['native: a text', frameOf(202, { native: 'yes' })],
     ['no version', frameOf(202, { native: { instance: 'abc' } })],
-    ['no instance', frameOf(202, { native: { version: 3 } })],
+    ['no instance', frameOf(202, { native: { version: 4 } })],
   ])('is not %s', (_name, frame) => {
     expect(() => decodeHello(frame)).toThrow(expect.objectContaining({ code: 'BAD_HELLO' }))
   })

@@ -7,7 +7,7 @@ import type { Link } from '../src/link.ts'
 import { LinkListener, type LinkListenerOptions } from '../src/listen.ts'
 import { buildAnswer, buildFrame, type WireFields } from './build-frame.ts'
 import { keptLog } from './link-pair.ts'
-import { logIn } from './prover.ts'
+import { helloBody, logIn } from './prover.ts'
 import { connectRaw, type RawSocket } from './raw-socket.ts'
 
 const SECRET = 'the very secret'
@@ -164,7 +164,7 @@ describe('a peer that speaks as PHP', () => {
   it('may be silent for as long as it likes, and hears no PING', async () => {
     const { links, php, port, until } = await linkWorker({ linkTimeoutMs: 15 })
     const native = await connectRaw(port)
-    await logIn(native, SECRET, 200)
+    await logIn(native, SECRET, 200, helloBody(port, { to: `192.168.1.20:${port}` }))
     await until(() => links.length === 2)
     await native.closed // who is expected to say PING, and came later
     expect(php.socket.bytesRead).toBe(0)

@@ -111,7 +111,7 @@ describe('a legacy gateway', () => {
 
   it('is not seen in a native one, cut anywhere in its HELLO; what that says later is frames only', async () => {
     const server = await serve()
-    const hello = buildFrame({ cmd: 100, body: msgpack.encode({ version: 3, instance: 'native' }) })
+    const hello = buildFrame({ cmd: 100, body: msgpack.encode({ version: 4, instance: 'native' }) })
     // A command with the number that a serialized int begins with.
     const stream = Buffer.concat([hello, buildFrame({ cmd: 105, connection_id: 5 })])
     for (let at = 1; at <= stream.length; at += 1) {
@@ -151,7 +151,7 @@ describe('a legacy gateway', () => {
     const server = await serve()
     const { downs } = dial(server.port, { linkTimeoutMs: 60 })
     const native = await server.next()
-    native.say({ cmd: 100, body: msgpack.encode({ version: 3, instance: 'native' }) })
+    native.say({ cmd: 100, body: msgpack.encode({ version: 4, instance: 'native' }) })
     await native.closed // who is expected to say PING, and came later
     expect(downs[0]).toMatchObject({ code: 'LINK_TIMED_OUT' })
     expect(link.isClosed).toBe(false)

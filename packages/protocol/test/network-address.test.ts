@@ -37,9 +37,21 @@ describe('an address', () => {
         code: 'PUBLIC_WITHOUT_SECRET',
         message: expect.stringContaining(host),
       })
-      expect(await findAddressToBind(host, 'a secret')).toBe(host)
+      expect(await findAddressToBind(host, 'a secret of its own')).toBe(host)
     }
     expect(await findAddressToBind('localhost')).toMatch(/^(127\.0\.0\.1|::1)$/)
     await expect(findAddressToBind('no such host')).rejects.toMatchObject({ syscall: 'getaddrinfo' })
+  })
+
+  it('to bind is refused with a short secret where other hosts come, and not on loopback', async () => {
+    for (const host of ['0.0.0.0', '::', '8.8.8.8', '10.0.0.1', '192.168.1.1', 'fd00::1']) {
+      await expect(findAddressToBind(host, 'fifteen letters')).rejects.toMatchObject({
+        advice: expect.stringContaining('openssl rand'),
+        code: 'WEAK_SECRET',
+        message: expect.stringMatching(new RegExp(`^(?!.*fifteen).*16.*${host}`)),
+      })
+      expect(await findAddressToBind(host, 'sixteen  letters')).toBe(host)
+    }
+    for (const host of ['127.0.0.1', '::1', '127.0.0.9']) expect(await findAddressToBind(host, 'S')).toBe(host)
   })
 })

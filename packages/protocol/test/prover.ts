@@ -12,14 +12,14 @@ export function proofOf(secret: string, prover: string, ...parts: (Buffer | stri
     .digest()
 }
 
-/** A native hello's JSON. */
-export function helloBody(native: object = {}, rest: object = {}): string {
-  const all = { version: 3, instance: 'the dialer', nonce: 'ab'.repeat(32), ...native }
+/** A native hello's JSON, for a gateway on this port of 127.0.0.1. */
+export function helloBody(port = 0, native: object = {}, rest: object = {}): string {
+  const all = { version: 4, instance: 'the dialer', nonce: 'ab'.repeat(32), to: `127.0.0.1:${port}`, ...native }
   return JSON.stringify({ worker_key: 'Chat:1', secret_key: false, native: all, ...rest })
 }
 
 /** A dialer that knows a secret: says hello, and proves what it is asked for; resolves with the proof that the listener gives in its HELLO. */
-export async function logIn(peer: RawSocket, secret: string, cmd = 202, body = helloBody()) {
+export async function logIn(peer: RawSocket, secret: string, cmd = 202, body = helloBody(peer.socket.remotePort)) {
   peer.say({ cmd, flag: 1, body })
   const challenge = (await peer.frame()).subarray(28)
   peer.say({ cmd: 121, body: proofOf(secret, 'link-dialer', String(cmd), body, challenge) })
@@ -33,5 +33,5 @@ export function challengeFrame(challenge: Buffer): Buffer {
 }
 
 export function helloFrame(instance: string, proof?: Buffer): Buffer {
-  return buildFrame({ cmd: 100, body: msgpack.encode({ version: 3, instance, proof }) })
+  return buildFrame({ cmd: 100, body: msgpack.encode({ version: 4, instance, proof }) })
 }

@@ -39,14 +39,14 @@ function read(frame: Frame): Told {
 }
 
 /** A server whose connections are taken one by one. */
-export async function serve(host = '127.0.0.1') {
+export async function serve(host = '127.0.0.1', port = 0) {
   const waiting: RawSocket[] = []
   let arrived = signal()
   const server = createServer((socket) => {
     waiting.push(new RawSocket(socket))
     arrived.resolve()
   })
-  await new Promise<void>((resolve) => server.listen(0, host, resolve))
+  await new Promise<void>((resolve) => server.listen(port, host, resolve))
   onTestFinished(() => void server.close())
   const next = async () => {
     while (waiting.length === 0) {
@@ -91,7 +91,7 @@ export function dial(port: number, options: Partial<DialerOptions> = {}) {
 export const HELLO = buildFrame({
   cmd: 200,
   flag: SCALAR,
-  body: '{"worker_key":"Chat:0","secret_key":"","native":{"version":3,"instance":"ours"}}',
+  body: '{"worker_key":"Chat:0","secret_key":"","native":{"version":4,"instance":"ours"}}',
 })
 export const FIRST_QUESTION = buildFrame({ cmd: 11, flag: SCALAR })
 export const FIRST_ANSWER = buildAnswer('i:0;')

@@ -3,10 +3,12 @@ import {
   createNonce,
   GatewayWorkerError,
   isErrorCode,
-  isLoopback,
   isProof,
+  legacyNotAllowed,
+  mayTellSecret,
   NATIVE_VERSION,
   prove,
+  rememberNative,
 } from '@gatewayworker/protocol'
 import { encodeLine, LineParser, MAX_LINE_BYTES, MAX_PEER_LINE_BYTES, type RegisterMessage } from './lines.ts'
 import type { RegisterConnectionOptions } from './register-connection.ts'
@@ -33,7 +35,8 @@ export class RegisterAttempt {
   readonly #saysSecret: boolean
   readonly #socket: Socket
   #acceptance: NodeJS.Timeout | undefined
-  #address: string | undefined
+  /** The IP address of the register; undefined until the connection stands. */
+  #ip: string | undefined
   #challenge: string | undefined
   #error: Error | undefined
   #greeting = ''
@@ -75,20 +78,17 @@ export class RegisterAttempt {
 
   /** Whether the register may be told the secret. */
   get mayBeLegacy(): boolean {
-    if (this.#options.tls !== undefined) return false
-    return this.#options.allowLegacy === true || isLoopback(this.#address ?? '')
+    return mayTellSecret(this.#options, this.#options.address, this.#ip)
   }
 
   /** Whether the register has heard the greeting and closed without a word: PHP's does so where the secret is not the right one. */
   get wasRefusedAsByPhp(): boolean {
-    const wasHeard = this.#address !== undefined && this.#error === undefined
+    const wasHeard = this.#ip !== undefined && this.#error === undefined
     return wasHeard && !this.#isAccepted && this.#challenge === undefined
   }
 
   get #legacyNotAllowed(): GatewayWorkerError {
-    const words =
-      "it closed the connection without a word. If it is PHP's, it wants the secret in clear: give --allow-legacy"
-    return new GatewayWorkerError('LEGACY_NOT_ALLOWED', words)
+    return legacyNotAllowed(this.#options.address, this.#ip, 'it')
   }
 
   /** Whether the register may be PHP's. */
@@ -103,7 +103,7 @@ export class RegisterAttempt {
   /** Says who this process is: the connection stands. */
   start(): void {
     this.#socket.setKeepAlive(true).setNoDelay(true)
-    this.#address = this.#socket.remoteAddress ?? ''
+    this.#ip = this.#socket.remoteAddress ?? ''
     if (this.#saysSecret && !this.mayBeLegacy) {
       this.#socket.destroy(this.#legacyNotAllowed) // its name stands for another host now
       return
@@ -180,6 +180,7 @@ export class RegisterAttempt {
       const parts = [this.#greeting, this.#challenge ?? '']
       const given = Buffer.from(String(proof), 'hex')
       if (this.#challenge === undefined || !isProof(given, this.#secretKey, 'register-server', parts)) throw notProved()
+      rememberNative(this.#options.address)
     }
     this.isNative = true
     this.#accept()

@@ -26,8 +26,8 @@ const START_RETRIES = 10
 /**
  * A connection to one register that is made again whenever it ends, until closed.
  *
- * Invariants, where there is a secret: it is told to nobody but a register on loopback, or any with `allowLegacy`, and only after one there has
- * closed as PHP's does; nothing is taken from a native register before that has proved that it knows the secret.
+ * Invariants, where there is a secret: nobody is told it without `allowLegacy`; with it only a register that has closed as PHP's does, where none
+ * of ours has been in the life of this process; nothing is taken from a native register before that has proved that it knows the secret.
  */
 export class RegisterConnection {
   /** Whether it has said something since it was reached last, other than that it lets us in. */

@@ -3,6 +3,7 @@ import {
   type Credentials,
   createNonce,
   createSocketServer,
+  digest,
   type ErrorCode,
   findAddressToBind,
   isProof,
@@ -10,14 +11,16 @@ import {
   type Log,
   NATIVE_VERSION,
   prove,
+  RepeatedWarnings,
   Strangers,
   silentLog,
   version,
 } from '@gatewayworker/protocol'
-import type { Announcement, RegisterDescription } from './describe-register.ts'
-import { encodeLine, LineParser, MAX_PEER_LINE_BYTES, type RegisterMessage } from './lines.ts'
+import type { RegisterDescription } from './describe-register.ts'
+import { encodeLine, type RegisterMessage } from './lines.ts'
+import { OnlineGateways } from './online-gateways.ts'
 import { probeGateway } from './probe-gateway.ts'
-import { RegisterPeer } from './register-peer.ts'
+import { type Greeting, RegisterPeer, type ToldList } from './register-peer.ts'
 
 export interface RegisterServerOptions extends Credentials {
   /** How long a connection may take to show who it is. Default 10 000. */
@@ -34,50 +37,65 @@ const DEFAULT_AUTH_TIMEOUT_MS = 10_000
 const DEFAULT_LINK_TIMEOUT_MS = 80_000
 /** The longest address that is taken: a host name and a port. */
 const MAX_ADDRESS_LENGTH = 260
+/** Each broadcast uses up so much of the time; changes that come meanwhile are told together. */
+const BROADCAST_INTERVAL_MS = 50
+/** So many may follow each other at once: only when all gateways come back is there reason to wait. */
+const BROADCAST_BURST = 8
 
 /**
  * The address book: gateways say where they are, workers and backends hear it at once and at every change.
  *
  * Invariants: an address is online exactly as long as a connection that announced it; who has not shown the secret gets no list, and stays for ten
- * seconds; a native peer is told nothing that depends on the secret before it has proved that it knows it; what waits for a peer is bounded; one
- * bad line ends only its connection.
+ * seconds and costs 4 KiB; a native peer is told nothing that depends on the secret before it has proved that it knows it; what waits for a peer is
+ * bounded; one bad line ends only its connection.
  */
 export class RegisterServer {
+  readonly #gateways = new OnlineGateways()
   readonly #log: Log
   readonly #options: RegisterServerOptions
   readonly #peers = new Set<RegisterPeer>()
   readonly #server: Server
   readonly #strangers: Strangers<RegisterPeer>
-  /** Who is online, as it is told; undefined after a change. */
-  #listLine: string | undefined
+  readonly #warnings: RepeatedWarnings
+  /** Until when the broadcasts so far use up the time, by `performance.now()`. */
+  #broadcastsUntil = 0
+  #broadcastTimer: NodeJS.Timeout | undefined
+  /** Whether there is a change that watchers have not been told. */
+  #isBroadcastDue = false
+  /** Undefined after a change. */
+  #toldList: ToldList | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: RegisterServerOptions) {
     this.#options = options
     this.#log = options.log ?? silentLog
+    this.#warnings = new RepeatedWarnings(this.#log)
     const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS, tls } = options
     this.#strangers = new Strangers(authTimeoutMs)
     this.#server = createSocketServer({
       keepAlive: true,
       noDelay: true,
-      onRefused: (peer, reason) => this.#log.warn({ peer }, `a register connection was refused: ${reason}`),
+      onRefused: (peer, reason) => {
+        const ip = peer.slice(0, peer.lastIndexOf(':'))
+        this.#warnings.warn(reason, ip, { peer }, `a register connection was refused: ${reason}`)
+      },
       onSocket: this.#onConnection,
       patienceMs: authTimeoutMs,
       tls,
     })
   }
 
-  /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, or the system's error, EADDRINUSE for one. */
+  /** Resolves with the bound address; rejects with PUBLIC_WITHOUT_SECRET, WEAK_SECRET, or the system's error, EADDRINUSE for one. */
   async start(): Promise<{ host: string; port: number }> {
     const { authTimeoutMs = DEFAULT_AUTH_TIMEOUT_MS, linkTimeoutMs = DEFAULT_LINK_TIMEOUT_MS } = this.#options
     const { port, secretKey } = this.#options
     const host = await findAddressToBind(this.#options.host, secretKey)
-    this.#timer = setInterval(this.#checkPeers, Math.min(authTimeoutMs, linkTimeoutMs) / 10).unref()
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen({ host, port, exclusive: true }, () => {
         this.#server.off('error', reject)
         this.#server.on('error', (err) => this.#log.error({ err }, 'the register port failed'))
+        this.#timer = setInterval(this.#checkPeers, Math.min(authTimeoutMs, linkTimeoutMs) / 10).unref()
         const { address, port: bound } = this.#server.address() as AddressInfo
         resolve({ host: address, port: bound })
       })
@@ -89,17 +107,18 @@ export class RegisterServer {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     for (const peer of this.#peers) peer.destroy()
     clearInterval(this.#timer)
+    clearTimeout(this.#broadcastTimer)
     await closed
+    this.#warnings.close()
   }
 
   readonly #onConnection = (socket: Socket): void => {
     const peer = new RegisterPeer(socket)
-    const parser = new LineParser(MAX_PEER_LINE_BYTES)
     this.#peers.add(peer)
     socket.on('data', (chunk) => {
       peer.heardAt = performance.now()
       try {
-        parser.push(chunk, (message, line) => this.#onMessage(peer, message, line))
+        peer.parser.push(chunk, (message, line) => this.#onMessage(peer, message, line))
       } catch (error) {
         this.#refuse(peer, (error as Error).message)
       }
@@ -150,10 +169,11 @@ export class RegisterServer {
     }
   }
 
-  #onGreeting(peer: RegisterPeer, greeting: RegisterMessage, line: string): void {
-    const { native } = greeting
+  #onGreeting(peer: RegisterPeer, message: RegisterMessage, line: string): void {
+    const { native } = message
+    const greeting = readGreeting(message)
     if (native === undefined) {
-      if (this.#letsInLegacy(peer, greeting)) this.#letIn(peer, greeting)
+      if (this.#letsInLegacy(peer, message)) this.#letIn(peer, greeting)
       return
     }
     const { nonce, version } = (native ?? {}) as Record<string, unknown>
@@ -164,7 +184,7 @@ export class RegisterServer {
       this.#reject(peer, 'WRONG_SECRET', asksForSecret ? 'no secret key was given' : 'this register has no secret key')
     } else if (asksForSecret) {
       const challenge = peer.say({ event: 'challenge', nonce: createNonce() })
-      peer.challenge = { greeting, said: [line, challenge] }
+      peer.challenge = { greeting, said: [digest(line), challenge] }
     } else {
       this.#welcome(peer, greeting)
     }
@@ -182,7 +202,7 @@ export class RegisterServer {
     this.#welcome(peer, challenge.greeting, prove(secretKey, 'register-server', challenge.said).toString('hex'))
   }
 
-  #welcome(peer: RegisterPeer, greeting: RegisterMessage, proof?: string): void {
+  #welcome(peer: RegisterPeer, greeting: Greeting, proof?: string): void {
     peer.isNative = true
     peer.say({ event: 'welcome', proof })
     this.#letIn(peer, greeting)
@@ -192,8 +212,8 @@ export class RegisterServer {
   #letsInLegacy(peer: RegisterPeer, greeting: RegisterMessage): boolean {
     const { allowLegacy = false, secretKey = '' } = this.#options
     if (secretKey === '') return true
-    if (!allowLegacy && !peer.isLocal) {
-      this.#refuse(peer, 'it speaks as PHP does, with the secret in clear; --allow-legacy would let it in')
+    if (allowLegacy !== true && !peer.isLocal) {
+      this.#refuse(peer, 'it speaks as PHP does, with the secret in clear; --allow-legacy all would let it in')
       return false
     }
     if (isSameSecret(String(greeting.secret_key ?? ''), secretKey)) return true
@@ -201,29 +221,30 @@ export class RegisterServer {
     return false
   }
 
-  #letIn(peer: RegisterPeer, { address, describe, event }: RegisterMessage): void {
+  #letIn(peer: RegisterPeer, { address, describe, event }: Greeting): void {
     this.#strangers.delete(peer)
+    peer.admit()
     if (event === 'gateway_connect') {
       this.#onGatewayConnect(peer, address)
     } else {
       peer.isWatching = true
-      if (describe === true) peer.say({ event: 'register_description', ...this.#describe() })
+      if (describe) peer.say({ event: 'register_description', ...this.#describe() })
       peer.tell(this.#list)
     }
   }
 
-  #onGatewayConnect(peer: RegisterPeer, address: unknown): void {
-    if (typeof address !== 'string' || address === '' || address.length > MAX_ADDRESS_LENGTH) {
+  #onGatewayConnect(peer: RegisterPeer, address: string | undefined): void {
+    if (address === undefined) {
       this.#refuse(peer, 'it announced no address')
       return
     }
-    for (const other of this.#peers) {
-      if (other === peer || other.gateway !== address) continue
-      this.#log.warn({ gateway: address, peers: [other.name, peer.name] }, 'two gateways have the same LAN address')
+    const other = this.#gateways.add(peer, address)
+    if (other !== undefined) {
+      const details = { gateway: address, peers: [other.name, peer.name] }
+      this.#warnings.warn('twins', address, details, 'two gateways have the same LAN address')
     }
-    peer.gateway = address
     this.#log.info({ gateway: address }, 'gateway online')
-    this.#broadcast()
+    this.#broadcastSoon()
     // Nobody who has not proved that he may makes this host connect to others.
     if (this.#options.secretKey || peer.isLocal) void this.#probe(peer, address)
   }
@@ -232,7 +253,8 @@ export class RegisterServer {
   async #probe(peer: RegisterPeer, address: string): Promise<void> {
     const reason = await probeGateway(address)
     if (reason === undefined || peer.isClosed) return
-    this.#log.warn({ gateway: address }, `a gateway cannot be reached from the register: ${reason}`)
+    const words = `a gateway cannot be reached from the register: ${reason}`
+    this.#warnings.warn('unreachable', address, { gateway: address }, words)
     if (peer.isNative) peer.say({ event: 'unreachable', address, reason })
   }
 
@@ -241,35 +263,43 @@ export class RegisterServer {
     this.#strangers.delete(peer)
     if (peer.gateway === undefined) return
     this.#log.info({ gateway: peer.gateway }, 'gateway offline')
-    this.#broadcast()
+    this.#gateways.delete(peer)
+    this.#broadcastSoon()
   }
 
-  #broadcast(): void {
-    this.#listLine = undefined
-    for (const peer of this.#peers) if (peer.isWatching) peer.tell(this.#list)
+  /** A change is told at the end of this turn of the event loop, those of one turn together; after many broadcasts there is a pause between them. */
+  #broadcastSoon(): void {
+    this.#toldList = undefined
+    if (this.#isBroadcastDue) return
+    this.#isBroadcastDue = true
+    const now = performance.now()
+    this.#broadcastsUntil = Math.max(this.#broadcastsUntil, now) + BROADCAST_INTERVAL_MS
+    const waitMs = this.#broadcastsUntil - now - BROADCAST_BURST * BROADCAST_INTERVAL_MS
+    if (waitMs <= 0) setImmediate(this.#broadcast)
+    else this.#broadcastTimer = setTimeout(this.#broadcast, waitMs)
   }
 
-  readonly #list = (): string => {
-    this.#listLine ??= encodeLine({ event: 'broadcast_addresses', addresses: this.#onlineGateways() })
-    return this.#listLine
+  readonly #broadcast = (): void => {
+    this.#isBroadcastDue = false
+    for (const peer of this.#peers) {
+      if (peer.isWatching && !peer.isClosed && peer.toldList !== this.#list()) peer.tell(this.#list)
+    }
+  }
+
+  readonly #list = (): ToldList => {
+    this.#toldList ??= {
+      line: encodeLine({ event: 'broadcast_addresses', addresses: this.#gateways.addresses }),
+    }
+    return this.#toldList
   }
 
   #describe(): RegisterDescription {
-    const announcements: Announcement[] = []
-    for (const { gateway, ip } of this.#peers)
-      if (gateway !== undefined) announcements.push({ address: gateway, from: ip })
-    return { announcements, time: Date.now(), version }
-  }
-
-  #onlineGateways(): string[] {
-    const addresses = new Set<string>()
-    for (const { gateway } of this.#peers) if (gateway !== undefined) addresses.add(gateway)
-    return [...addresses]
+    return { announcements: this.#gateways.announcements, time: Date.now(), version }
   }
 
   /** For a peer of ours, which is told why. */
   #reject(peer: RegisterPeer, code: ErrorCode, message: string): void {
-    this.#log.warn({ peer: peer.name, code }, `a register connection was closed: ${message}`)
+    this.#warn(peer, message, { code })
     peer.say({ event: 'refused', code, message })
     peer.end()
   }
@@ -277,7 +307,17 @@ export class RegisterServer {
   /** PHP's know no word for it. */
   #refuse(peer: RegisterPeer, reason: string): void {
     if (peer.isClosed) return
-    this.#log.warn({ peer: peer.name }, `a register connection was closed: ${reason}`)
+    this.#warn(peer, reason)
     peer.destroy()
   }
+
+  #warn({ ip, name }: RegisterPeer, reason: string, details: object = {}): void {
+    this.#warnings.warn(reason, ip, { peer: name, ...details }, `a register connection was closed: ${reason}`)
+  }
+}
+
+/** Takes what matters out of a first line. */
+function readGreeting({ address, describe, event }: RegisterMessage): Greeting {
+  const isAddress = typeof address === 'string' && address !== '' && address.length <= MAX_ADDRESS_LENGTH
+  return { address: isAddress ? address : undefined, describe: describe === true, event }
 }

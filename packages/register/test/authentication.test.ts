@@ -10,7 +10,7 @@ import { RegisterAnnouncer, RegisterWatcher } from '../src/register-client.ts'
 import { eventually } from './listen.ts'
 import { keptLog, Peer, startRegister } from './peer.ts'
 
-const SECRET = 'the very secret'
+const SECRET = 'the very secret of the cluster'
 const WRONG = 'a wrong guess'
 const NONCE = 'ab'.repeat(32)
 const LIST = { event: 'broadcast_addresses', addresses: ['10.0.0.1:2900'] }
@@ -24,7 +24,7 @@ function proofOf(secret: string, prover: string, ...lines: string[]): string {
 }
 
 const greeting = (more: object = {}, nonce: string | undefined = NONCE) =>
-  JSON.stringify({ event: 'worker_connect', secret_key: false, native: { version: 3, nonce }, ...more })
+  JSON.stringify({ event: 'worker_connect', secret_key: false, native: { version: 4, nonce }, ...more })
 
 const codeOf = (line: string): unknown => JSON.parse(line).code
 
@@ -37,10 +37,10 @@ async function prove(peer: Peer, secret: string, line = greeting()): Promise<str
 }
 
 /** A register that the test plays; its clients are taken one by one. */
-async function scripted(host = '127.0.0.1') {
+async function scripted(host = '127.0.0.1', port = 0) {
   const peers: Peer[] = []
   const server = createServer((socket) => peers.push(new Peer(socket)))
-  server.listen(0, host)
+  server.listen(port, host)
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   const next = async () => {
@@ -179,7 +179,7 @@ describe('a register does not let in', () => {
   })
 
   it.each([
-    ['WRONG_SECRET', greeting({ secret_key: SECRET, native: { version: 3 } })],
+    ['WRONG_SECRET', greeting({ secret_key: SECRET, native: { version: 4 } })],
     ['WRONG_VERSION', greeting({ secret_key: SECRET, native: { version: 2, nonce: NONCE } })],
     ['WRONG_VERSION', greeting({ secret_key: SECRET, native: null })],
   ])('with %s who says %s', async (code, line) => {
@@ -249,12 +249,43 @@ describe('a client does not believe', () => {
   })
 })
 
-describe("PHP's register", () => {
-  const said = async (peer: Peer) => JSON.parse(await peer.line())
+const said = async (peer: Peer) => JSON.parse(await peer.line())
+
+describe('a register that closes without a word, as PHP does', () => {
+  it('is not told the secret, on loopback either, and the error names the option', async () => {
+    const register = await scripted()
+    const watched = watch(register.address)
+    for (let tries = 0; tries < 3; tries += 1) {
+      const php = await register.next()
+      expect(await said(php)).toMatchObject({ secret_key: false })
+      php.socket.end()
+    }
+    await eventually(() => watched.watcher.problems.length > 0)
+    expect(watched.watcher.problems.join()).toContain('set --allow-legacy loopback')
+  })
+
+  it('is not told it where one of ours has been, whatever is allowed', async () => {
+    const register = await startRegister({ secretKey: SECRET })
+    const watched = watch(register.address, { allowLegacy: true })
+    await watched.list()
+    await register.server.stop()
+    const squatter = await scripted('127.0.0.1', register.port)
+    watch(register.address, { allowLegacy: 'loopback' })
+    for (let tries = 0; tries < 4; tries += 1) {
+      const peer = await squatter.next()
+      expect(await said(peer)).toMatchObject({ secret_key: false })
+      peer.socket.end()
+    }
+    await eventually(() => watched.watcher.problems.join().includes('restart this process'))
+  })
+})
+
+describe('with allowLegacy "loopback", a register of PHP', () => {
+  const allowLegacy = 'loopback'
 
   it('is told the secret when it has closed without a word, and at once from then on', async () => {
     const register = await scripted()
-    const watched = watch(register.address)
+    const watched = watch(register.address, { allowLegacy })
     const refuses = await register.next()
     expect(await said(refuses)).toMatchObject({ secret_key: false })
     refuses.socket.end()
@@ -271,7 +302,7 @@ describe("PHP's register", () => {
 
   it('of another secret closes again, and what is wrong is said', async () => {
     const register = await scripted()
-    const watched = watch(register.address)
+    const watched = watch(register.address, { allowLegacy })
     for (const told of [false, SECRET]) {
       const php = await register.next()
       expect(await said(php)).toMatchObject({ secret_key: told })
@@ -283,7 +314,7 @@ describe("PHP's register", () => {
 
   it('in whose place one of ours comes is found to be ours, and told nothing in clear any more', async () => {
     const register = await scripted()
-    const watched = watch(register.address)
+    const watched = watch(register.address, { allowLegacy })
     ;(await register.next()).socket.end()
     const ours = await register.next()
     const line = await ours.line()
@@ -300,12 +331,12 @@ describe("PHP's register", () => {
 describeWithHostAddress('beyond loopback', () => {
   const phpGreeting = { event: 'worker_connect', secret_key: SECRET }
 
-  it("PHP's register is not told the secret, and the error says what would change that", async () => {
+  it.each([undefined, 'loopback'] as const)("PHP's register is not told the secret with %s", async (allowLegacy) => {
     const register = await scripted(hostAddress)
-    const watched = watch(register.address)
+    const watched = watch(register.address, { allowLegacy })
     ;(await register.next()).socket.end()
     expect(JSON.parse(await (await register.next()).line())).toMatchObject({ secret_key: false })
-    expect(watched.watcher.problems.join()).toContain('--allow-legacy')
+    expect(watched.watcher.problems.join()).toContain('--allow-legacy all')
   })
 
   it("PHP's clients are let in with allowLegacy only", async () => {
@@ -313,7 +344,10 @@ describeWithHostAddress('beyond loopback', () => {
     const peer = await Peer.connect(strict.port, hostAddress)
     peer.say(phpGreeting)
     await peer.closed
-    expect([peer.lines, strict.log.lines]).toEqual([[], [expect.stringContaining('--allow-legacy would let it in')]])
+    expect([peer.lines, strict.log.lines]).toEqual([
+      [],
+      [expect.stringContaining('--allow-legacy all would let it in')],
+    ])
     const open = await startRegister({ allowLegacy: true, host: hostAddress, secretKey: SECRET })
     const allowed = await Peer.connect(open.port, hostAddress)
     allowed.say(phpGreeting)

@@ -31,7 +31,7 @@ describe('the first line', () => {
     const peer = nextPeer()
     if (who === 'a gateway') announce('10.0.0.1:2900', [address])
     else listen([address])
-    expect(JSON.parse(await (await peer).line())).toEqual({ ...message, secret_key: '', native: { version: 3 } })
+    expect(JSON.parse(await (await peer).line())).toEqual({ ...message, secret_key: '', native: { version: 4 } })
   })
 })
 
