@@ -97,7 +97,7 @@ const app = defineApp({
       })
     }
     let worker = new BusinessWorker({
-      ...readCredentials(options),
+      ...readCredentials(options, index === 0 ? log : undefined),
       events,
       eventTimeoutMs: options['event-timeout'] * 1000,
       gatewayLostTimeoutMs: options['gateway-lost-timeout'] * 1000,

@@ -38,15 +38,10 @@ export async function examineOptions(options: Options, context: ExamineContext):
 
 /** Whether the address is one of this host, its port tells: it cannot be listened on otherwise. */
 async function checkLan(options: Options): Promise<Finding[]> {
-  const {
-    'lan-ip': lanIp,
-    'lan-listen': lanListen,
-    'register-address': registerAddresses,
-    'secret-key': secretKey,
-  } = options
+  const { 'lan-ip': lanIp, 'lan-listen': lanListen, 'register-address': registerAddresses } = options
   try {
     const ip = await findLanIp({ isBoundElsewhere: true, lanIp, registerAddresses })
-    return await examineBinding(lanListen ?? ip, secretKey)
+    return await examineBinding(lanListen ?? ip, readCredentials(options).secretKey)
   } catch (error) {
     return [
       problem(

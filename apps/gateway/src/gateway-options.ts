@@ -4,6 +4,7 @@ import {
   type OptionTable,
   type OptionType,
   optionTypes,
+  secretFile,
   UsageError,
 } from '@gatewayworker/supervisor'
 import { clientSchemes } from './client-schemes.ts'
@@ -200,6 +201,7 @@ export const gatewayOptions = {
     type: flag,
   },
   'jwt-secret': { describe: 'Clients need a token that was signed with this (HS256)', type: { ...text, hint: 'TEXT' } },
+  'jwt-secret-file': { describe: 'A file with --jwt-secret in one line', type: secretFile },
   'jwt-key-file': {
     describe: 'Clients need a token that these public keys prove: PEM or JSON Web Key Set (RS256, ES256)',
     type: file,

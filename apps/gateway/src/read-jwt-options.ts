@@ -1,23 +1,21 @@
 import { readFileSync } from 'node:fs'
 import type { JwtOptions } from '@gatewayworker/gateway'
-import { type OptionValues, UsageError } from '@gatewayworker/supervisor'
+import { type OptionValues, readSecretFile, UsageError } from '@gatewayworker/supervisor'
 import type { gatewayOptions } from './gateway-options.ts'
 
 /** How clients prove who they are; undefined where they need not. */
 export function readJwtOptions(options: OptionValues<typeof gatewayOptions>): JwtOptions | undefined {
-  const keyFile = options['jwt-key-file']
-  const secret = options['jwt-secret']
-  if (keyFile === undefined && secret === undefined) return undefined
-  if (keyFile !== undefined && secret !== undefined) {
-    throw new UsageError('give --jwt-secret or --jwt-key-file, and not both')
-  }
+  const { 'jwt-key-file': keyFile, 'jwt-secret': secret, 'jwt-secret-file': secretFile } = options
+  const given = [keyFile, secret, secretFile].filter((value) => value !== undefined).length
+  if (given === 0) return undefined
+  if (given > 1) throw new UsageError('give one of --jwt-secret, --jwt-secret-file and --jwt-key-file')
   return {
     audience: options['jwt-audience'],
     clockToleranceS: options['jwt-clock-tolerance'],
     closeAtExpiry: options['jwt-close-at-expiry'],
     issuer: options['jwt-issuer'],
     publicKeys: keyFile && readFileSync(keyFile, 'utf8'),
-    secret,
+    secret: secretFile === undefined ? secret : readSecretFile(secretFile),
     sources: options['jwt-from'],
   }
 }

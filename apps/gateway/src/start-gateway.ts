@@ -44,7 +44,7 @@ const app = defineApp({
     const { scheme } = options.listen
     const sslFiles = sslFilesFor(scheme, options['ssl-cert'], options['ssl-key'], options['ssl-passphrase'])
     const server = createServer({
-      ...readCredentials(options),
+      ...readCredentials(options, context.index === 0 ? context.log : undefined),
       allowOrigins: options['allow-origin'],
       byteRate: options['byte-rate'],
       clientHost: options.listen.host,

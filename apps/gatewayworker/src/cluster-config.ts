@@ -5,8 +5,8 @@ import type { App, Option, OptionTable } from '@gatewayworker/supervisor'
 
 /** What a config file of a cluster holds. Files and folders are relative to it. */
 export interface ClusterConfig {
-  /** Whether PHP's processes on other hosts are let in, and may be told the secret, which they say in clear. */
-  allowLegacy?: boolean
+  /** Which gateways and registers of PHP are told the secret in clear: on this host, or on any; `true` also lets PHP peers of other hosts in. */
+  allowLegacy?: boolean | 'loopback'
   /** Groups of gateways; two groups need different names, ports for clients and LAN ports. */
   gateways?: GroupConfig<typeof gateway>[]
   /** Where the log of a start in the background is, if not in the run folder. */
@@ -19,6 +19,8 @@ export interface ClusterConfig {
   runDir?: string
   /** What every process of the cluster must know. */
   secretKey?: string
+  /** A file that holds it, in place of `secretKey`. */
+  secretKeyFile?: string
   /** Files in PEM: the CA of the cluster, this host's certificate of it, and its key. With them links and registers are encrypted. */
   tlsCa?: string
   tlsCert?: string

@@ -61,9 +61,18 @@ function readGroups<Table extends OptionTable>(
     return {
       app,
       optionNames: namesInConfig(app, where),
-      options: optionsFromConfig(app.options, settings, place, shared),
+      options: optionsFromConfig(app.options, settings, place, givesSecret(settings) ? withoutSecret(shared) : shared),
     }
   })
+}
+
+/** Whether a group has a secret of its own, in either way. */
+function givesSecret(settings: unknown): boolean {
+  return typeof settings === 'object' && settings !== null && ('secretKey' in settings || 'secretKeyFile' in settings)
+}
+
+function withoutSecret(shared: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return { ...shared, 'secret-key': undefined, 'secret-key-file': undefined }
 }
 
 /** What a message that is about flags has to call them here. */

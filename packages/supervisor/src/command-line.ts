@@ -54,7 +54,7 @@ export async function parseCommandLine(
     .option('help', { type: 'boolean', describe: 'Show this text' })
     .epilogue(epilogue)
   for (const [name, option] of Object.entries(options)) {
-    const { hint, repeatable } = option.type
+    const { hint, repeatable, valueOptional } = option.type
     const isFlag = hint === undefined
     parser.option(name, {
       // No default here: what was given has to be told from what was not. Help shows it all the same.
@@ -62,7 +62,7 @@ export async function parseCommandLine(
       array: repeatable,
       defaultDescription: describeDefault(option.default),
       describe: isFlag ? option.describe : `${hint}: ${option.describe}`,
-      nargs: isFlag ? undefined : 1,
+      nargs: isFlag || valueOptional ? undefined : 1,
       type: isFlag ? 'boolean' : 'string',
     })
   }
@@ -74,6 +74,7 @@ export async function parseCommandLine(
     else if (!(name in options)) throw new UsageError(`unknown option --${name}; see --help`)
     else if (Array.isArray(value) && !options[name]!.type.repeatable)
       throw new UsageError(`--${name} is given more than once`)
+    else if (value === '' && options[name]!.type.valueOptional && !args.includes(`--${name}=`)) flags[name] = true
   }
   if (positionals.length > 0) throw new UsageError(`unexpected argument "${positionals[0]}"; see --help`)
   return { flags: new Map(Object.entries(flags)) }

@@ -2,29 +2,65 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { OptionTable, OptionValues } from './define-app.ts'
-import { file, flag, text } from './option-types.ts'
+import { file, type OptionType, text } from './option-types.ts'
+import { isOpenToOthers, readSecretFile, secretFile } from './secret-file.ts'
 import { UsageError } from './usage-error.ts'
+
+/** Which PHP peers the secret is told: none, those on loopback, or all; the flag without a value means all. */
+const allowLegacy: OptionType<boolean | 'loopback'> = {
+  hint: 'off|loopback|all',
+  valueOptional: true,
+  parse(raw) {
+    if (raw === 'loopback') return raw
+    if (raw === true || raw === 'all' || raw === 'true' || raw === '1') return true
+    if (raw === false || raw === 'off' || raw === 'false' || raw === '0') return false
+    throw new UsageError(`must be one of off, loopback, all, not ${JSON.stringify(raw)}`)
+  },
+}
 
 /** What a process shows to the others of its cluster, and wants to be shown by them: options that every kind of process has. */
 export const credentialOptions = {
   'allow-legacy': {
-    default: false,
-    describe: "Let PHP's processes on other hosts in, and be let in by them, with the secret in clear",
-    type: flag,
+    default: 'off',
+    describe:
+      'Send the secret in clear text to PHP gateways and registers on this host, or on any; all also lets PHP peers in',
+    type: allowLegacy,
   },
   'secret-key': { default: '', describe: 'What every process of the cluster must know', type: text },
+  'secret-key-file': { describe: 'A file with the secret in one line', type: secretFile },
   'tls-ca': { describe: 'CA whose certificates the processes of the cluster show to each other', type: file },
   'tls-cert': { describe: 'Certificate of that CA for this process: links and registers are encrypted', type: file },
   'tls-key': { describe: 'Key of the certificate', type: file },
 } satisfies OptionTable
 
-/** The credentials among the values of options; the certificates are read. A UsageError when a file is missing, or they do not belong together. */
-export function readCredentials(options: OptionValues<typeof credentialOptions>): {
-  allowLegacy: boolean
+/**
+ * The credentials among the values of options; files are read. A UsageError when a file is missing, certificates do not belong together, or
+ * the secret is given twice. With a `log` it says that others can read the secret.
+ */
+export function readCredentials(
+  options: OptionValues<typeof credentialOptions>,
+  log?: { warn(details: object, message: string): void },
+): {
+  allowLegacy: boolean | 'loopback'
   secretKey: string
   tls: { ca: Buffer; cert: Buffer; key: Buffer } | undefined
 } {
-  return { allowLegacy: options['allow-legacy'], secretKey: options['secret-key'], tls: readTlsFiles(options) }
+  return { allowLegacy: options['allow-legacy'], secretKey: readSecretKey(options, log), tls: readTlsFiles(options) }
+}
+
+function readSecretKey(
+  options: OptionValues<typeof credentialOptions>,
+  log?: { warn(details: object, message: string): void },
+): string {
+  const { 'secret-key': secretKey, 'secret-key-file': file } = options
+  if (file === undefined) return secretKey
+  if (secretKey !== '') {
+    throw new UsageError(
+      'the secret is given twice: give --secret-key (GW_SECRET_KEY) or --secret-key-file, and not both',
+    )
+  }
+  if (isOpenToOthers(file)) log?.warn({ file }, 'every user of this host can read the secret key file: chmod 600 it')
+  return readSecretFile(file)
 }
 
 function readTlsFiles({ 'tls-ca': ca, 'tls-cert': cert, 'tls-key': key }: OptionValues<typeof credentialOptions>) {
@@ -44,6 +80,7 @@ function readTlsFiles({ 'tls-ca': ca, 'tls-cert': cert, 'tls-key': key }: Option
 
 /** For what binds a port for the cluster: makes a UsageError of its refusal to do so. */
 export function explainRefusal(error: Error & { advice?: string; code?: string }): never {
-  if (error.code === 'PUBLIC_WITHOUT_SECRET') throw new UsageError(`${error.message}. ${error.advice}`)
+  if (error.code === 'PUBLIC_WITHOUT_SECRET' || error.code === 'WEAK_SECRET')
+    throw new UsageError(`${error.message}. ${error.advice}`)
   throw error
 }

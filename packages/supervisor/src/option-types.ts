@@ -9,6 +9,8 @@ export interface OptionType<T> {
   readonly hint?: string
   /** Whether it may be given several times. */
   readonly repeatable?: boolean
+  /** Whether its flag may stand without a value, which is read as true. */
+  readonly valueOptional?: boolean
   /** The value, or a UsageError whose message goes on from the option's name; relative files are relative to `baseDir`. */
   parse(raw: unknown, baseDir: string): T
 }
