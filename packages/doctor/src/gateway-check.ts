@@ -35,6 +35,7 @@ export async function viewGateway(address: string, credentials: Credentials): Pr
   if ('finding' in reached) return { address, finding: reached.finding }
   const answer = await dial(address, credentials)
   if (answer instanceof Error) {
+    if (answer.code === 'WRONG_GATEWAY') return { address, finding: otherGateway(address, answer.message) }
     const expected = {
       address,
       elsewhere: (what: string) => wrongPort(address, what),

@@ -104,6 +104,17 @@ const faults: [fault: string, code: string, seed: () => Promise<Seeded>][] = [
     },
   ],
   [
+    'the same where there is a secret, and the other one refuses a proof that is not for it',
+    'GW-GATEWAY-OTHER',
+    async () => {
+      const register = await startRegister('S')
+      const { lanAddress } = await startGateway({ lanHost: '127.0.0.2', secretKey: 'S' })
+      const announced = lanAddress.replace('127.0.0.1', '127.0.0.2')
+      await announce(register, announced, 'S')
+      return { registers: [register], secretKey: 'S', words: [announced, lanAddress] }
+    },
+  ],
+  [
     'a gateway whose address leads to a web server',
     'GW-GATEWAY-WRONG-PORT',
     async () => {
