@@ -111,9 +111,19 @@ export class BusinessWorker {
 
   /**
    * Runs onWorkerStart, which may use the push API already, then serves; resolves when linked to every gateway, or two seconds later. Rejects
-   * if onWorkerStart does.
+   * if onWorkerStart does; then nothing is left open.
    */
   async start(): Promise<void> {
+    process.on('unhandledRejection', this.#onUnhandledRejection)
+    try {
+      await this.#start()
+    } catch (error) {
+      this.#letGo()
+      throw error
+    }
+  }
+
+  async #start(): Promise<void> {
     const {
       allowLegacy = false,
       linkTimeoutMs,
@@ -122,7 +132,6 @@ export class BusinessWorker {
       sendToGatewayBufferSizeBytes,
       tls,
     } = this.#options
-    process.on('unhandledRejection', this.#onUnhandledRejection)
     setTimerLog(this.#log)
     // Gateways hand clients to whoever is linked as a worker. Until this one serves, it pushes with links of any backend's kind.
     Gateway.registerAddress = registerAddresses
@@ -171,11 +180,7 @@ export class BusinessWorker {
   /** Takes no more, finishes what has come, then runs onWorkerStop and ends; handlers may take `timeoutMs` (Infinity: as long as they need). */
   async stop(timeoutMs = this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS): Promise<void> {
     await this.#finish(timeoutMs)
-    Timer.delAll()
-    resumeWorkerTimers()
-    this.#close()
-    Gateway.usePool(undefined)
-    Gateway.close()
+    this.#letGo()
   }
 
   /**
@@ -225,6 +230,14 @@ export class BusinessWorker {
     } catch (err) {
       this.#log.error({ event: 'onWorkerStop', err }, 'a handler threw')
     }
+  }
+
+  #letGo(): void {
+    Timer.delAll()
+    resumeWorkerTimers()
+    this.#close()
+    Gateway.usePool(undefined)
+    Gateway.close()
   }
 
   #close(): void {

@@ -156,13 +156,20 @@ describe('starting', () => {
   test('rejects with what onWorkerStart rejects with, and links to nothing', async () => {
     const register = await startRegister()
     const before = process.listenerCount('unhandledRejection')
+    let pushed: Promise<unknown> | undefined
     const worker = new BusinessWorker({
-      events: { onWorkerStart: () => Promise.reject(new Error('no database')) },
+      events: {
+        onWorkerStart() {
+          pushed = Gateway.sendToAll('too early') // it looks for gateways, and would go on doing so
+          return Promise.reject(new Error('no database'))
+        },
+      },
       registerAddresses: [register.address],
     })
     await expect(worker.start()).rejects.toThrow('no database')
-    await worker.stop()
+    await expect(pushed).rejects.toMatchObject({ code: 'CLIENT_CLOSED' })
     expect(process.listenerCount('unhandledRejection')).toBe(before)
+    await worker.stop() // once more does no harm
   })
 
   test('tells onWorkerStart and onWorkerStop which worker it is', async () => {

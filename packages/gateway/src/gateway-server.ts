@@ -9,6 +9,7 @@ import {
   type LinkHandler,
   LinkListener,
   type Log,
+  RepeatedWarnings,
   version,
 } from '@gatewayworker/protocol'
 import { type Announcer, announceGateway } from '@gatewayworker/register'
@@ -72,6 +73,8 @@ export class GatewayServer {
   readonly #options: GatewaySettings
   readonly #port: ClientPort
   readonly #uidWatchers: UidWatchers
+  /** About backends, of which PHP makes a link for every call. */
+  readonly #warnings: RepeatedWarnings
   readonly #workers: WorkerPool
   #announcer: Announcer | undefined
   #instance = createInstanceId()
@@ -91,6 +94,7 @@ export class GatewayServer {
     this.#deadLetters = new DeadLetterFile(settings.deadLetterFile, log)
     this.#options = settings
     this.#log = log
+    this.#warnings = new RepeatedWarnings(log)
     this.#workers = new WorkerPool({
       bufferSizeBytes: settings.sendToWorkerBufferSizeBytes,
       clientWindow: settings.clientWindow,
@@ -189,16 +193,20 @@ export class GatewayServer {
     }
   }
 
-  /** Listens and announces itself. Rejects with the system's error if a port cannot be had. */
+  /**
+   * Listens and announces itself. Rejects with the system's error if a port cannot be had, or BAD_REGISTER_ADDRESS; then it listens nowhere.
+   */
   async start(): Promise<void> {
     const { lanIp, linkTimeoutMs, log, registerAddresses } = this.#options
     const credentials = credentialsOf(this.#options)
     const { port } = await this.#listener.listen()
     this.#lanAddress = `${lanIp}:${port}`
-    this.#clients.gatewayKey = gatewayKey(this.#lanAddress)
     try {
+      this.#clients.gatewayKey = gatewayKey(this.#lanAddress)
       await this.#port.listen()
+      this.#announcer = announceGateway(this.#lanAddress, { ...credentials, linkTimeoutMs, log, registerAddresses })
     } catch (error) {
+      this.#port.close()
       await this.#listener.close()
       throw error
     }
@@ -208,7 +216,6 @@ export class GatewayServer {
       lanAddress: this.#lanAddress,
       registerAddresses,
     })
-    this.#announcer = announceGateway(this.#lanAddress, { ...credentials, linkTimeoutMs, log, registerAddresses })
     this.#isolation = new Isolation({
       isCutOff: () => this.#workers.areCutOff && this.#announcer?.isCutOff === true,
       onIsolated: this.#onIsolated,
@@ -249,6 +256,7 @@ export class GatewayServer {
     await this.#workers.whenSettled(timeoutMs / 2)
     await withdrawn
     await this.#listener.close()
+    this.#warnings.close()
   }
 
   /** Workers give up a gateway that is cut off, and its clients: it does so too, and starts over as if it were another process. */
@@ -295,7 +303,9 @@ export class GatewayServer {
     onClose: (link, error) => {
       this.#uidWatchers.forget(link)
       if (error === undefined || error.code === 'LINK_CLOSED') return
-      this.#log.warn({ peer: link.peer, code: error.code }, `the link of a backend was ended: ${error.message}`)
+      const host = link.peer.slice(0, link.peer.lastIndexOf(':'))
+      const details = { peer: link.peer, code: error.code }
+      this.#warnings.warn(error.code, host, details, `the link of a backend was ended: ${error.message}`)
     },
   }
 

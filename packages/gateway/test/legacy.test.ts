@@ -146,9 +146,25 @@ describe('a PHP worker', () => {
     await linkPhpBackend(gateway, 'right')
     await expect(linkPhpWorker(gateway, 'Php:1', 'wrong')).rejects.toThrow('ended')
     await expect(linkPhpBackend(gateway)).rejects.toThrow('ended')
-    expect(log.of('refused')).toHaveLength(2)
+    expect(log.of('refused')).toHaveLength(1) // the second one is counted
     expect(log.of('worker linked')).toHaveLength(1)
   })
+})
+
+test('backends whose links end with an error are logged once, and then counted', async () => {
+  const log = new RecordedLog()
+  const gateway = await startGateway({ log })
+  for (let times = 0; times < 3; times += 1) {
+    const backend = await linkPhpBackend(gateway)
+    await backend.settled()
+    backend.raw.write(Buffer.from('00000001', 'hex'))
+    await backend.raw.closed
+  }
+  await gateway.stop()
+  expect(log.of('the link of a backend was ended')).toMatchObject([
+    { details: { code: 'FRAME_TOO_SHORT' } },
+    { details: { code: 'FRAME_TOO_SHORT', times: 2 } },
+  ])
 })
 
 describe('a session that PHP wrote', () => {

@@ -1,5 +1,8 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { Command } from '@gatewayworker/protocol'
 import { expect, test } from 'vitest'
+import { GatewayServer } from '../src/index.ts'
 import { linkPhpWorker } from './support/php-peer.ts'
 import { linkWorker } from './support/raw-peer.ts'
 import { RecordedLog } from './support/recorded-log.ts'
@@ -77,4 +80,22 @@ test('it waits for no PHP worker, which has what it was told', async () => {
   await gateway.stop()
   expect((await client.closed).code).toBe(1001)
   expect(await php.event()).toMatchObject({ cmd: 4, connectionId: id })
+})
+
+test('a gateway that cannot start leaves no port open', async () => {
+  const free = createServer()
+  const ports: number[] = []
+  for (const _ of ['clients', 'LAN']) {
+    await once(free.listen(0, '127.0.0.1'), 'listening')
+    ports.push((free.address() as AddressInfo).port)
+    await once(free.close(), 'close')
+  }
+  const [clientPort, lanPort] = ports
+  const options = { clientHost: '127.0.0.1', clientPort, lanPort }
+  const wrong = new GatewayServer({ ...options, registerAddresses: ['no address'] })
+  await expect(wrong.start()).rejects.toMatchObject({ code: 'BAD_REGISTER_ADDRESS' })
+  const right = await startGateway(options) // both can be had again
+  const second = new GatewayServer({ ...options, lanPort: 0, registerAddresses: ['127.0.0.1:1'] })
+  await expect(second.start()).rejects.toMatchObject({ code: 'EADDRINUSE', port: clientPort })
+  await right.stop()
 })
