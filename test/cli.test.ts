@@ -21,7 +21,7 @@ async function configuredCluster(workers = 1): Promise<ConsoleCluster & { urls: 
   const config = `import { defineCluster } from 'gatewayworker'
 
 export default defineCluster({
-  secretKey: 'S',
+  secretKey: 'the secret of this cluster',
   registers: [{ listen: '127.0.0.1:${register}' }],
   workers: [{ events: './Events.ts', count: ${workers} }],
   gateways: [

@@ -9,7 +9,7 @@ const CLIENT_PORT = 7272
 const LAN_PORT = 2900
 /** What two processes may take to start, or to stop, on a busy machine. */
 const PATIENCE_MS = 25_000
-const ALLOW_PHP = ['--allow-legacy']
+const ALLOW_PHP = ['--allow-legacy', 'all']
 
 /** A register, a gateway in a container that publishes its ports at a host, and two containers for workers behind the address of another host. */
 class ContainerCluster extends Cluster {
@@ -53,7 +53,7 @@ class ContainerCluster extends Cluster {
 }
 
 describeWithNetworks('containers behind the addresses of their hosts', () => {
-  const cluster = new ContainerCluster({ secretKey: 'S' })
+  const cluster = new ContainerCluster({ secretKey: 'the secret of this cluster' })
   beforeAll(() => cluster.start())
   afterEach(({ task }) => {
     if (task.result?.state === 'fail') cluster.printLogs()

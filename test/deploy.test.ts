@@ -18,7 +18,11 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 /** What runs in a container, by its name. */
 const apps = { gateway, register, worker: businessworker }
 
-const compose = readCompose({ GW_SECRET_KEY: 'S', LAN_IP: '127.0.0.1', REGISTER_HOST: '127.0.0.1' })
+const compose = readCompose({
+  GW_SECRET_KEY: 'the secret of this cluster',
+  LAN_IP: '127.0.0.1',
+  REGISTER_HOST: '127.0.0.1',
+})
 const manifests = readManifests()
 
 let image: DeployedImage

@@ -53,7 +53,7 @@ async function twoGroups(): Promise<object> {
       { listen: `websocket://127.0.0.1:${await freePort()}`, name: 'Devices', startPort: 0 },
     ],
     registers: [{ listen: `127.0.0.1:${one}` }, { listen: `127.0.0.1:${other}` }],
-    secretKey: 'S',
+    secretKey: 'the secret of this cluster',
     workers: [{ events: './Events.mjs' }],
   }
 }

@@ -8,7 +8,10 @@ describeWithEtcd('a cluster on etcd, with no register', () => {
   it('goes on without it, and who comes meanwhile is found when it is back', async () => {
     const etcd = await Etcd.start()
     onTestFinished(() => etcd.remove())
-    const cluster = await startCluster({ registerAddress: etcd.address('shop'), secretKey: 'S' })
+    const cluster = await startCluster({
+      registerAddress: etcd.address('shop'),
+      secretKey: 'the secret of this cluster',
+    })
     const client = await cluster.connect(0)
     const backend = cluster.backend()
     expect(await backend.getAllClientIdCount()).toBe(1)

@@ -29,7 +29,7 @@ export class HostCluster extends Cluster {
   #questions = 0
 
   constructor() {
-    super({ events: 'hosts.ts', secretKey: 'S' })
+    super({ events: 'hosts.ts', secretKey: 'the secret of this cluster' })
   }
 
   override get registerAddress(): string {

@@ -36,20 +36,21 @@ export function lanFrame({ body = '', command, ext = '', extLength, id = 0, leng
   return Buffer.concat([header, payload])
 }
 
-/** What a worker or backend says first where there is a secret. */
-export function helloFrame(command: number): Buffer {
-  return lanFrame({ command, body: helloBody })
+/** What a worker or backend says first where there is a secret, to a gateway that is announced as `to`. */
+export function helloFrame(command: number, to: string): Buffer {
+  return lanFrame({ command, body: helloBody(to) })
 }
 
-const helloBody = JSON.stringify({
-  worker_key: 'Test:0',
-  secret_key: false,
-  native: { version: 3, instance: '0123456789abcdef', nonce: '00'.repeat(32) },
-})
+const helloBody = (to: string): string =>
+  JSON.stringify({
+    worker_key: 'Test:0',
+    secret_key: false,
+    native: { version: 4, instance: '0123456789abcdef', nonce: '00'.repeat(32), to },
+  })
 
 /** What it says then, to the CHALLENGE that it got. */
-export function proofFrame(command: number, secretKey: string, challenge: Buffer): Buffer {
-  const parts = [String(command), helloBody, challenge.subarray(HEADER_BYTES)]
+export function proofFrame(command: number, to: string, secretKey: string, challenge: Buffer): Buffer {
+  const parts = [String(command), helloBody(to), challenge.subarray(HEADER_BYTES)]
   const hmac = createHmac('sha256', secretKey).update('gatewayworker-link-dialer\0')
   for (const part of parts) hmac.update(createHash('sha256').update(part).digest())
   return lanFrame({ command: LanCommand.proof, body: hmac.digest() })

@@ -8,7 +8,8 @@ import { RawConnection } from './raw-connection.ts'
 const secretKey = 'the secret'
 const cluster = useCluster({ secretKey })
 
-const lanPort = () => Number(String(cluster.gateways[0]!.child().lan).split(':')[1])
+const lanAddress = () => String(cluster.gateways[0]!.child().lan)
+const lanPort = () => Number(lanAddress().split(':')[1])
 const registerPort = () => Number(cluster.registerAddress.split(':')[1])
 /** The same bytes at every run. */
 const sample = <T>(arbitrary: fc.Arbitrary<T>, count: number) => fc.sample(arbitrary, { numRuns: count, seed: 20 })
@@ -40,9 +41,9 @@ async function endWith(port: number, bytes: Uint8Array): Promise<Buffer> {
 /** A link that the gateway has let in as a backend's. */
 async function openLink(): Promise<RawConnection> {
   const connection = await RawConnection.open(lanPort())
-  connection.write(helloFrame(LanCommand.backend))
+  connection.write(helloFrame(LanCommand.backend, lanAddress()))
   const challenge = await connection.until((received) => commandOf(received) !== undefined)
-  connection.write(proofFrame(LanCommand.backend, secretKey, challenge))
+  connection.write(proofFrame(LanCommand.backend, lanAddress(), secretKey, challenge))
   const { length } = challenge
   const all = await connection.until((received) => commandOf(received.subarray(length)) !== undefined)
   expect(commandOf(all.subarray(length))).toBe(LanCommand.hello)
@@ -57,7 +58,7 @@ describe('on the LAN port', () => {
   })
 
   it('a hello that is cut off anywhere is none', async () => {
-    const hello = helloFrame(LanCommand.worker)
+    const hello = helloFrame(LanCommand.worker, lanAddress())
     for (let length = 0; length < hello.length; length += 5) {
       expect(await endWith(lanPort(), hello.subarray(0, length))).toHaveLength(0)
     }

@@ -74,7 +74,7 @@ describe('gatewayworker ready', () => {
 
   it('fails for a gateway that the register does not let in', async () => {
     const programs = new Programs(await freePort())
-    await programs.register('--secret-key', 'S')
+    await programs.register('--secret-key', 'the secret of this cluster')
     const gateway = await programs.gateway('--start-port', '0')
     expect(await gateway.check()).toMatchObject(isNotReady(/no register answers: .*no secret key was given/))
   })

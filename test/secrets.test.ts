@@ -1,5 +1,8 @@
-import { afterAll, describe, expect, it } from 'vitest'
-import { useCluster } from './cluster.ts'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { fixture, scripts, useCluster } from './cluster.ts'
 import { commandOf, helloFrame, LanCommand, lanFrame, proofFrame } from './lan-frame.ts'
 import type { Program } from './program.ts'
 import { RawConnection } from './raw-connection.ts'
@@ -8,11 +11,12 @@ const secretKey = 'the-right-secret'
 const wrong = ['--secret-key', 'a-wrong-secret']
 const cluster = useCluster({ secretKey })
 
-const lanPort = () => String(cluster.gateways[0]!.child().lan).split(':')[1]!
+const lanAddress = () => String(cluster.gateways[0]!.child().lan)
+const lanPort = () => lanAddress().split(':')[1]!
 
-/** The register's line about somebody whom it did not let in. */
-const refusedByRegister = () => cluster.register.next({ msg: /secret key (is (missing or )?wrong|was given)/ })
-const refusedByGateway = () => cluster.gateways[0]!.next({ msg: /secret key is (missing or )?wrong/ })
+/** The register's line about somebody whom it did not let in: the first of this host is logged, and those that follow are counted. */
+const refusedByRegister = () => cluster.register.line({ msg: /secret key (is (missing or )?wrong|was given)/ })
+const refusedByGateway = () => cluster.gateways[0]!.line({ msg: /secret key is (missing or )?wrong/ })
 
 afterAll(() => {
   for (const { text } of [cluster.register, ...cluster.gateways, cluster.workers] as Program[]) {
@@ -77,10 +81,10 @@ describe('with a wrong secret', () => {
     const client = await cluster.connect()
     const refused = refusedByGateway()
     const connection = await RawConnection.open(lanPort())
-    connection.write(helloFrame(command))
+    connection.write(helloFrame(command, lanAddress()))
     const challenge = await connection.until((received) => commandOf(received) === LanCommand.challenge)
     const push = lanFrame({ command: LanCommand.sendToAll, body: 'pushed' })
-    connection.write(Buffer.concat([proofFrame(command, 'a-wrong-secret', challenge), push]))
+    connection.write(Buffer.concat([proofFrame(command, lanAddress(), 'a-wrong-secret', challenge), push]))
     expect(commandOf((await connection.isEnded()).subarray(challenge.length))).toBe(LanCommand.refused)
     await refused
     client.send('hello')
@@ -121,3 +125,55 @@ describe('with a wrong secret', () => {
     await refused
   })
 })
+
+describe('whoever holds the port of a register that is away', () => {
+  /** Notes what comes, and closes without a word, as PHP's register does with a secret that is not its own. */
+  async function squat() {
+    const said: string[] = []
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      createInterface(socket)
+        .on('error', () => {})
+        .on('line', (line) => {
+          said.push(line)
+          socket.end()
+        })
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    onTestFinished(() => void server.close())
+    return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, said }
+  }
+
+  it('is not told the secret, on loopback either; the log names the option for PHP', async () => {
+    const { address, said } = await squat()
+    const args = ['--events', fixture('remote-control.ts'), '--register-address', address]
+    const worker = cluster.run(scripts.businessworker, args)
+    const { msg } = await worker.line({ level: 'warn', msg: /the register is away/ })
+    expect(msg).toContain('set --allow-legacy loopback')
+    await vi.waitUntil(() => said.length >= 3, { timeout: 10_000 })
+    for (const line of said) expect(JSON.parse(line)).toMatchObject({ event: 'worker_connect', secret_key: false })
+    await worker.stop()
+  })
+
+  it('is told it with --allow-legacy loopback', async () => {
+    const { address, said } = await squat()
+    const args = ['--events', fixture('remote-control.ts'), '--register-address', address]
+    const worker = cluster.run(scripts.businessworker, [...args, '--allow-legacy', 'loopback'])
+    await worker.line({ level: 'warn', msg: /the register is away/ })
+    expect(said.join()).toContain(secretKey)
+    await worker.stop()
+  })
+})
+
+it('a stranger that comes again and again is logged once, and then counted', async () => {
+  const wrongLine = `${JSON.stringify({ event: 'worker_connect', secret_key: 'a-wrong-secret' })}\n`
+  const counted = cluster.register.next({ msg: /missing or wrong \(repeated: \d+ times\)/ }, 30_000)
+  for (let times = 0; times < 200; times += 1) {
+    const connection = await RawConnection.open(cluster.registerAddress.split(':')[1]!)
+    connection.write(wrongLine)
+    await connection.isEnded()
+  }
+  expect((await counted).times).toBeGreaterThan(0)
+  const lines = cluster.register.lines.filter(({ msg }) => msg?.includes('secret key is missing or wrong'))
+  expect(lines.length).toBeLessThan(10)
+}, 40_000)

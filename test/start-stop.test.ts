@@ -151,13 +151,18 @@ describe('a port for the cluster', () => {
   it.each([
     ['register', ['--listen', '0.0.0.0:0']],
     ['gateway', [...ownArgs.gateway, '--lan-listen', '0.0.0.0']],
-  ] as const)('of a %s is bound for everybody only with a secret', async (kind, args) => {
+  ] as const)('of a %s is bound for everybody only with a secret, and no short one', async (kind, args) => {
     const without = run(kind, args)
     expect(await exitOf(without)).toBe(1)
     expect(without.lines.filter(({ level }) => level === 'fatal')).toMatchObject([
       { msg: expect.stringMatching(/^0\.0\.0\.0 may be reached by everybody.*--secret-key.*[^\n]$/) },
     ])
-    await run(kind, [...args, '--secret-key', 'S']).ready()
+    const short = run(kind, [...args, '--secret-key', 'fifteen letters'])
+    expect(await exitOf(short)).toBe(1)
+    expect(short.lines.filter(({ level }) => level === 'fatal')).toMatchObject([
+      { msg: expect.stringMatching(/^the secret key has fewer than 16 characters.*0\.0\.0\.0.*openssl rand.*[^\n]$/) },
+    ])
+    await run(kind, [...args, '--secret-key', 'sixteen  letters']).ready()
   })
 })
 
