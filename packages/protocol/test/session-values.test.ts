@@ -78,7 +78,10 @@ describe('arrives as it was', () => {
         fc.date(),
         fc.uint8Array().map((array) => Buffer.from(array)),
         fc.array(value('any')),
-        fc.dictionary(text, value('any')),
+        fc.dictionary(
+          text.filter((key) => key !== '__proto__'), // which is refused
+          value('any'),
+        ),
       ),
     })).any
     fc.assert(
