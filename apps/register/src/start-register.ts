@@ -45,7 +45,13 @@ const app = defineApp({
     const linkTimeoutMs = options['link-timeout'] * 1000
     const server = new RegisterServer({ ...options.listen, ...readCredentials(options, log), linkTimeoutMs, log })
     const address = await server.start().catch(explainRefusal)
-    return { examine: () => examineOptions(options), listen: formatAddress(address), stop: () => server.stop() }
+    const { findings } = await examineOptions(options)
+    return {
+      examine: () => examineOptions(options),
+      listen: formatAddress(address),
+      stop: () => server.stop(),
+      warnings: findings.map(({ what }) => what),
+    }
   },
 })
 
