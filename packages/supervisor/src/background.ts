@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { ClusterError } from './control/cluster-error.ts'
+import { openLog } from './log-file.ts'
 import type { LinkSummary, ReadySummary } from './run-cluster.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -37,7 +38,7 @@ delete process.env[MARK]
  * going to the log file. Resolves when all is ready, and linked or not linked in time; rejects with a ClusterError when it does not start.
  */
 export async function startInBackground(logFile: string, readyTimeoutS: number): Promise<BackgroundStart> {
-  const log = openLog(logFile)
+  const log = openLogFor(logFile)
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     env: { ...process.env, [MARK]: '1' },
@@ -106,9 +107,9 @@ function tell(outcome: Outcome): void {
   if (process.connected) process.send!(outcome, undefined, undefined, () => {})
 }
 
-function openLog(file: string): number {
+function openLogFor(file: string): number {
   try {
-    return openSync(file, 'a', 0o600)
+    return openLog(file)
   } catch (error) {
     throw new UsageError(`the log file cannot be written: ${(error as Error).message}`)
   }

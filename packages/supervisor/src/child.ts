@@ -17,6 +17,7 @@ import {
   type StartMessage,
 } from './messages.ts'
 import { ModuleLoader } from './module-loader.ts'
+import { reportDropped, standardStreams } from './standard-output.ts'
 import { exitProcess } from './terminal.ts'
 import { FileWatcher } from './watch-files.ts'
 
@@ -54,6 +55,7 @@ function onMessage(message: MessageToChild): void {
 async function start({ index, isSuccessor, logLevel, module, name, options }: StartMessage): Promise<void> {
   process.title = `gatewayworker: ${name} #${index}`
   log = (await createLog(logLevel)).child({ process: name, index })
+  for (const { output } of Object.values(standardStreams())) reportDropped(output, log)
   try {
     const { default: app } = (await import(module)) as { default: App }
     running = await app.start(options, createContext(log, name, index, isSuccessor))
@@ -184,6 +186,7 @@ function tellMaster(message: MessageToMaster, onSent: () => void = () => {}): vo
   else onSent()
 }
 
+standardStreams()
 process.on('uncaughtException', onUncaughtException)
 // Ctrl-C reaches the whole terminal group, and SIGTERM the whole service under systemd; the master says who stops when.
 process.on('SIGINT', () => {})
@@ -192,9 +195,6 @@ process.on('SIGTERM', () => {
 })
 // A terminal that goes away tells them all, and to a master it may mean something else.
 process.on('SIGHUP', () => {})
-// What is written when the master, who reads it, is gone.
-process.stdout.on('error', () => {})
-process.stderr.on('error', () => {})
 process.on('disconnect', onMasterGone)
 // node:cluster would exit at once when the master is gone, with no time to stop.
 cluster.worker?.on('disconnect', () => {
