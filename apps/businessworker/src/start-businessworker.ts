@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import {
   BusinessWorker,
+  type BusinessWorkerOptions,
   callProcessTimeoutHandler,
   describeCurrentEvent,
   type Events,
@@ -14,10 +15,11 @@ import {
   readCredentials,
   runIfMain,
   startWatchdog,
+  UsageError,
 } from '@gatewayworker/supervisor'
 import { examineOptions, examineRunning } from './examine-worker.ts'
 
-const { bytes, file, flag, integer, list, positiveSeconds, registerAddress, seconds, text } = optionTypes
+const { bytes, file, flag, integer, list, name, positiveSeconds, registerAddress, seconds } = optionTypes
 
 const businessworker = import.meta.resolve('@gatewayworker/businessworker')
 
@@ -36,7 +38,7 @@ const options = {
   name: {
     default: 'BusinessWorker',
     describe: 'Name of the group in logs and tables, and to the gateways',
-    type: text,
+    type: name,
   },
   count: { default: 1, describe: 'How many processes', type: integer(1, 1024) },
   'event-timeout': {
@@ -96,7 +98,7 @@ const app = defineApp({
         onBlocked: (report) => callProcessTimeoutHandler(events, report),
       })
     }
-    let worker = new BusinessWorker({
+    let worker = createWorker({
       ...readCredentials(options, index === 0 ? log : undefined),
       events,
       eventTimeoutMs: options['event-timeout'] * 1000,
@@ -124,6 +126,15 @@ const app = defineApp({
     }
   },
 })
+
+/** What is wrong with the options is the user's business, and no stack's. */
+function createWorker(options: BusinessWorkerOptions): BusinessWorker {
+  try {
+    return new BusinessWorker(options)
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
 
 export default app
 await runIfMain(app)

@@ -74,6 +74,8 @@ process.once('SIGTERM', stop)
 if (process.send) {
   // Ctrl-C reaches a parent and its children at once; the parent decides in which order they end.
   process.on('SIGINT', () => {})
+  // Of signals that are for the parent, SIGUSR1 would open Node's debugger here.
+  for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {})
   process.once('disconnect', stop)
 } else {
   process.once('SIGINT', stop)

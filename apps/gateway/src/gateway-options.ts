@@ -9,8 +9,26 @@ import {
 } from '@gatewayworker/supervisor'
 import { clientSchemes } from './client-schemes.ts'
 
-const { bytes, file, flag, integer, list, oneOf, path, port, positiveSeconds, registerAddress, seconds, text, url } =
-  optionTypes
+const {
+  bytes,
+  file,
+  flag,
+  host,
+  integer,
+  list,
+  name,
+  oneOf,
+  path,
+  port,
+  positiveSeconds,
+  registerAddress,
+  seconds,
+  text,
+  url,
+} = optionTypes
+
+/** For an error message. */
+const AUTHENTICATION = 'authentication'
 
 const builtInRouters = ['least-connections', 'random'] as const
 
@@ -62,16 +80,16 @@ export const gatewayOptions = {
   'ssl-cert': { describe: 'Certificate chain for clients with TLS, in PEM; read again when it changes', type: file },
   'ssl-key': { describe: 'Private key of --ssl-cert, in PEM', type: file },
   'ssl-passphrase': { describe: 'What --ssl-key is encrypted with', type: text },
-  name: { default: 'Gateway', describe: 'Name of the group in logs and tables', type: text },
+  name: { default: 'Gateway', describe: 'Name of the group in logs and tables', type: name },
   count: { default: 1, describe: 'How many processes share the client port', type: integer(1, 1024) },
   'lan-ip': {
     describe:
       'IPv4 address or name under which workers and backends reach it; default: the one by which it reaches the register',
-    type: { ...text, hint: 'HOST' },
+    type: host,
   },
   'lan-listen': {
     describe: 'Address to bind the LAN port on, if not --lan-ip (containers, NAT)',
-    type: { ...text, hint: 'HOST' },
+    type: host,
   },
   'start-port': {
     default: 2900,
@@ -200,10 +218,19 @@ export const gatewayOptions = {
     describe: 'Trusted proxies begin their connections with a PROXY header, version 1 or 2',
     type: flag,
   },
-  'jwt-secret': { describe: 'Clients need a token that was signed with this (HS256)', type: { ...text, hint: 'TEXT' } },
-  'jwt-secret-file': { describe: 'A file with --jwt-secret in one line', type: secretFile },
+  'jwt-secret': {
+    describe: 'Clients need a token that was signed with this (HS256)',
+    emptyWouldDisable: AUTHENTICATION,
+    type: text,
+  },
+  'jwt-secret-file': {
+    describe: 'A file with --jwt-secret in one line',
+    emptyWouldDisable: AUTHENTICATION,
+    type: secretFile,
+  },
   'jwt-key-file': {
     describe: 'Clients need a token that these public keys prove: PEM or JSON Web Key Set (RS256, ES256)',
+    emptyWouldDisable: AUTHENTICATION,
     type: file,
   },
   'jwt-from': {
@@ -211,8 +238,16 @@ export const gatewayOptions = {
     describe: 'Where the token may be; may be repeated',
     type: tokenSources,
   },
-  'jwt-issuer': { describe: 'Who must have issued the token', type: { ...text, hint: 'ISS' } },
-  'jwt-audience': { describe: 'For whom the token must be', type: { ...text, hint: 'AUD' } },
+  'jwt-issuer': {
+    describe: 'Who must have issued the token',
+    emptyWouldDisable: 'a check of tokens',
+    type: { ...text, hint: 'ISS' },
+  },
+  'jwt-audience': {
+    describe: 'For whom the token must be',
+    emptyWouldDisable: 'a check of tokens',
+    type: { ...text, hint: 'AUD' },
+  },
   'jwt-clock-tolerance': { default: 5, describe: "How far the issuer's clock may be from ours", type: seconds },
   'jwt-close-at-expiry': { default: false, describe: 'Close a client when its token expires', type: flag },
   'slow-client-policy': {

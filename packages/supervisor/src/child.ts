@@ -193,8 +193,9 @@ process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {
   if (!process.connected) void stop(OWN_STOP_TIMEOUT_MS)
 })
-// A terminal that goes away tells them all, and to a master it may mean something else.
-process.on('SIGHUP', () => {})
+// These tell a master something and may reach its whole group: a terminal that goes away, `systemctl kill`, `pkill`. Without a listener,
+// SIGUSR1 would open Node's debugger to every user of this host, and the others would end the process.
+for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {})
 process.on('disconnect', onMasterGone)
 // node:cluster would exit at once when the master is gone, with no time to stop.
 cluster.worker?.on('disconnect', () => {

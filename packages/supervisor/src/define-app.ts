@@ -10,6 +10,8 @@ export interface Option<T = unknown> {
   alias?: string
   default?: DefaultValue
   describe: string
+  /** What an empty environment variable would switch off without a word: it is refused. Any other empty one is as not given. */
+  emptyWouldDisable?: string
   /** Whether it is read from the command line only: what is for one call is not for the environment or a file. */
   flagOnly?: boolean
   /** Whether a start without it is refused. */

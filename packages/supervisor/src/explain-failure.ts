@@ -2,11 +2,14 @@ import { formatAddress } from './address.ts'
 import type { ListenOption } from './define-app.ts'
 import type { StartFailure } from './messages.ts'
 
-/** One line for a port that cannot be listened on, naming it and the option to change; undefined for any other failure. */
+/** One line for a port or host that cannot be listened on, naming it and the option to change; undefined for any other failure. */
 export function explainFailure(
-  { address, code, message, port = 0 }: StartFailure,
+  { address, code, hostname, message, port = 0 }: StartFailure,
   ports: readonly ListenOption[],
 ): string | undefined {
+  const unresolved = ports.find(({ host }) => host === hostname)
+  if (unresolved !== undefined)
+    return `no address is known for the host name ${hostname}; correct ${unresolved.hostOption}`
   if (address === undefined) return undefined
   const { hostOption, portOption } = ports.find((listen) => listen.port === port) ?? {}
   const change = (option: string | undefined) => (option === undefined ? '' : `; choose another with ${option}`)

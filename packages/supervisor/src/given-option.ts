@@ -32,6 +32,7 @@ export function parseGivenOption<T>(
   try {
     return parse(raw, baseDir)
   } catch (error) {
-    throw error instanceof UsageError ? new UsageError(`${origin} ${error.message}`) : error
+    const { message } = error as Error
+    throw new UsageError(`${origin} ${error instanceof UsageError ? message : `cannot be used: ${message}`}`)
   }
 }

@@ -68,6 +68,8 @@ export type MessageToChild =
 export interface StartFailure {
   address?: string
   code?: string
+  /** That could not be resolved. */
+  hostname?: string
   message: string
   port?: number
   /** Absent where the message says all. */
@@ -96,6 +98,6 @@ export type MessageToMaster =
 /** Puts an error into a form that travels between processes. */
 export function describeFailure(error: unknown): StartFailure {
   if (!(error instanceof Error)) return { message: String(error) }
-  const { address, code, message, name, port, stack } = error as NodeJS.ErrnoException & StartFailure
-  return { address, code, message, port, stack: name === 'UsageError' ? undefined : stack }
+  const { address, code, hostname, message, name, port, stack } = error as NodeJS.ErrnoException & StartFailure
+  return { address, code, hostname, message, port, stack: name === 'UsageError' ? undefined : stack }
 }

@@ -1,6 +1,7 @@
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Address, formatAddress, parseAddress } from './address.ts'
+import { printable } from './printable.ts'
 import { UsageError } from './usage-error.ts'
 
 /** How one option's value is written and read, wherever it comes from: flags and environment give text, a config file anything. */
@@ -24,11 +25,32 @@ export const text: OptionType<string> = {
   },
 }
 
+/** A name for people and logs. */
+export const name: OptionType<string> = {
+  hint: 'TEXT',
+  parse(raw, baseDir) {
+    const written = text.parse(raw, baseDir).trim()
+    if (written === '' || /\p{Cc}/u.test(written)) throw new UsageError(`must be a name, not ${JSON.stringify(raw)}`)
+    return written
+  },
+}
+
+/** A host name or IP address. */
+export const host: OptionType<string> = {
+  hint: 'HOST',
+  parse(raw, baseDir) {
+    const written = text.parse(raw, baseDir).trim()
+    if (/^[^\s/[\]]+$/.test(written)) return written
+    throw new UsageError(`must be a host name or IP address, not ${JSON.stringify(raw)}`)
+  },
+}
+
 /** On or off. */
 export const flag: OptionType<boolean> = {
   parse(raw) {
-    if (raw === true || raw === 'true' || raw === '1') return true
-    if (raw === false || raw === 'false' || raw === '0') return false
+    const written = typeof raw === 'string' ? raw.trim().toLowerCase() : raw
+    if (written === true || written === 'true' || written === '1') return true
+    if (written === false || written === 'false' || written === '0') return false
     throw new UsageError(`must be true or false, not ${JSON.stringify(raw)}`)
   },
 }
@@ -62,7 +84,8 @@ export function oneOf<const Words extends readonly string[]>(...words: Words): O
   return {
     hint: words.join('|'),
     parse(raw) {
-      if (words.includes(raw as string)) return raw as Words[number]
+      const written = typeof raw === 'string' ? raw.trim() : ''
+      if (words.includes(written)) return written
       throw new UsageError(`must be one of ${words.join(', ')}, not ${JSON.stringify(raw)}`)
     },
   }
@@ -71,15 +94,19 @@ export function oneOf<const Words extends readonly string[]>(...words: Words): O
 /** `HOST:PORT`. */
 export const address: OptionType<Address> = {
   hint: 'HOST:PORT',
-  parse: (raw, baseDir) => parseAddress(text.parse(raw, baseDir)),
+  parse: (raw, baseDir) => parseAddress(text.parse(raw, baseDir).trim()),
 }
 
-/** A register's `HOST:PORT`, or the URL of an etcd in place of one; its parts are checked where it is used. */
+/** A register's `HOST:PORT`, or the URL of an etcd in place of one; its other parts are checked where it is used. */
 export const registerAddress: OptionType<string> = {
   hint: 'HOST:PORT|etcd://HOST:PORT',
   parse(raw, baseDir) {
-    const written = text.parse(raw, baseDir)
-    return /^etcds?:\/\//i.test(written) ? written : formatAddress(parseAddress(written))
+    const written = text.parse(raw, baseDir).trim()
+    if (!/^etcds?:\/\//i.test(written)) return formatAddress(parseAddress(written))
+    // It may hold a password.
+    if (!URL.canParse(written) || new URL(written).hostname === '')
+      throw new UsageError('must be etcd://HOST:PORT/CLUSTER')
+    return written
   },
 }
 
@@ -90,7 +117,7 @@ export function url<const Schemes extends readonly string[]>(
   return {
     hint: 'SCHEME://HOST:PORT',
     parse(raw, baseDir) {
-      const [, scheme = '', hostAndPort = ''] = /^([^:]*):\/\/([^/]*)\/?$/.exec(text.parse(raw, baseDir)) ?? []
+      const [, scheme = '', hostAndPort = ''] = /^([^:]*):\/\/([^/]*)\/?$/.exec(text.parse(raw, baseDir).trim()) ?? []
       if (!schemes.includes(scheme.toLowerCase())) {
         const example = `${schemes[0]}://0.0.0.0:7272`
         throw new UsageError(`must look like ${example}, not ${JSON.stringify(raw)}; it may be ${schemes.join(', ')}`)
@@ -104,7 +131,7 @@ export function url<const Schemes extends readonly string[]>(
 export const clientUrl: OptionType<URL> = {
   hint: 'wss://HOST/PATH',
   parse(raw, baseDir) {
-    const written = text.parse(raw, baseDir)
+    const written = text.parse(raw, baseDir).trim()
     if (!/^wss?:\/\//i.test(written) || !URL.canParse(written))
       throw new UsageError(`must look like wss://example.com/ws, not ${JSON.stringify(raw)}`)
     return new URL(written)
@@ -116,9 +143,10 @@ export const file: OptionType<string> = {
   hint: 'FILE',
   parse(raw, baseDir) {
     const absolute = path.parse(raw, baseDir)
-    if (!statSync(absolute, { throwIfNoEntry: false })?.isFile()) {
-      throw new UsageError(`must name a file that exists, not ${absolute}`)
-    }
+    const stats = statSync(absolute, { throwIfNoEntry: false })
+    if (stats === undefined) throw new UsageError(`must name a file that exists, not ${printable(absolute)}`)
+    if (!stats.isFile()) throw new UsageError(`must name a file, and ${printable(absolute)} is none`)
+    accessSync(absolute, constants.R_OK)
     return absolute
   },
 }
@@ -126,7 +154,13 @@ export const file: OptionType<string> = {
 /** A file or folder that may not exist yet, as its absolute path. */
 export const path: OptionType<string> = {
   hint: 'PATH',
-  parse: (raw, baseDir) => resolve(baseDir, text.parse(raw, baseDir)),
+  parse(raw, baseDir) {
+    const written = text.parse(raw, baseDir)
+    if (written.trim() === '' || written.includes('\0')) {
+      throw new UsageError(`must be a path, not ${JSON.stringify(raw)}`)
+    }
+    return resolve(baseDir, written)
+  },
 }
 
 /** Several values: a repeated flag, an array in a config file, comma-separated in the environment. */

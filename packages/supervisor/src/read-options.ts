@@ -121,10 +121,17 @@ async function readGivenFlags(
   const baseDir = userDirectory(program.npmScript ?? program.command, env)
   if (program.configFile !== undefined) given.set('config', { baseDir, origin: '--config', raw: program.configFile })
   // GW_* variables of other programs are normal: one environment file may serve several kinds of process.
-  for (const [name, { flagOnly }] of Object.entries(program.options)) {
+  for (const [name, { emptyWouldDisable, flagOnly }] of Object.entries(program.options)) {
     const variable = `GW_${name.replaceAll('-', '_').toUpperCase()}`
     const raw = env[variable]
-    if (raw !== undefined && !flagOnly) given.set(name, { baseDir, origin: variable, raw })
+    if (raw === undefined || flagOnly) continue
+    // Docker Compose and the like set a variable that they have no value for to nothing.
+    if (raw.trim() !== '') given.set(name, { baseDir, origin: variable, raw })
+    else if (emptyWouldDisable !== undefined && !commandLine.flags.has(name)) {
+      throw new UsageError(
+        `${variable} is empty, which would switch ${emptyWouldDisable} off: give it a value, or unset it`,
+      )
+    }
   }
   for (const [name, raw] of commandLine.flags) given.set(name, { baseDir, origin: `--${name}`, raw })
   return { given }

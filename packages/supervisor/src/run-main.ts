@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { AppMember } from './cluster-members.ts'
 import type { Program } from './command-line.ts'
@@ -39,7 +39,8 @@ export async function runMain<Table extends OptionTable>(
 /** Runs an app alone if its module is the program that Node was started with; in a child, which only imports it, does nothing. */
 export async function runIfMain<Table extends OptionTable>(app: App<Table>): Promise<void> {
   const program = process.argv[1]
-  if (program === undefined || realpathSync(program) !== fileURLToPath(app.module)) return
+  // One that is gone by now is not this one.
+  if (program === undefined || !existsSync(program) || realpathSync(program) !== fileURLToPath(app.module)) return
   const table: OptionTable = { ...app.options, ...aloneOptions }
   await runMain({ ...app, options: table }, async (values, common) => {
     const { 'run-dir': runDir, ...options } = values as OptionValues<typeof aloneOptions>

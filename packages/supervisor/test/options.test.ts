@@ -138,7 +138,9 @@ describe('mistakes are named', () => {
       '--register-address must be HOST:PORT, such as 127.0.0.1:1236 or [::1]:1236, not "::1:1"',
     ],
     [['--events', '/no/such/file.ts'], '--events must name a file that exists, not /no/such/file.ts'],
-    [['--events', '/'], '--events must name a file that exists, not /'],
+    [['--events', '/'], '--events must name a file, and / is none'],
+    [['--events', ' '], '--events must be a path, not " "'],
+    [['--events', `/${'x'.repeat(300)}`], expect.stringMatching(/^--events cannot be used: ENAMETOOLONG/)],
     [['--config', '/no/such.json'], '--config must name a file that exists, not /no/such.json'],
     [['--log-level', 'loud'], '--log-level must be one of trace, debug, info, warn, error, fatal, silent, not "loud"'],
   ])('%j', async (args, message) => {

@@ -235,6 +235,21 @@ describe('stop', () => {
   })
 })
 
+describe('signals that are not for a child', () => {
+  test.each(['SIGHUP', 'SIGPIPE', 'SIGUSR1', 'SIGUSR2'] as const)('%s changes nothing', async (signal) => {
+    const program = run('app.mjs')
+    const { listen, pid } = await program.line(isReady)
+    await program.ready()
+    process.kill(pid, signal)
+    const [host, port] = String(listen).split(':')
+    expect(await text(connect(Number(port), host))).toBe(String(pid))
+    program.process.kill('SIGINT')
+    expect(await program.exit()).toBe(0)
+    // Of Node, which says "Debugger listening" there.
+    expect(program.stderr).toBe('')
+  })
+})
+
 describe('--watch', () => {
   test('a change of a loaded file starts the process again at once', async () => {
     const [module, helper] = [join(directory, 'module.mts'), join(directory, 'helper.mts')]

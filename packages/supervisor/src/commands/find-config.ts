@@ -14,7 +14,7 @@ export function findConfig({ args, env, program }: Call): string | undefined {
   const directory = userDirectory(program.npmScript, env)
   const { config = env.GW_CONFIG } = Parser([...args], { string: ['config'] }) as { config?: unknown }
   // A flag without its value, or given twice, is refused when the options are read.
-  if (typeof config !== 'string' || config === '') return findIn(directory, program.configNames)
+  if (typeof config !== 'string' || config.trim() === '') return findIn(directory, program.configNames)
   try {
     return file.parse(config, directory)
   } catch (error) {
