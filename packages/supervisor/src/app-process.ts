@@ -7,7 +7,6 @@ import { explainFailure } from './explain-failure.ts'
 import type { LogFile } from './log-file.ts'
 import type { MessageToMaster } from './messages.ts'
 import { type ProcessKind, sendTo } from './process-run.ts'
-import { standardStreams } from './standard-output.ts'
 
 /** The program that every child process runs. */
 export const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
@@ -44,13 +43,11 @@ export function createAppKind({
       return explanation?.replace(/--[a-z-]+/g, (option) => optionNames[option] ?? option)
     },
     fork() {
-      const { stderr, stdout } = standardStreams()
-      // A log file by way of this process, which alone knows when it is another one.
-      const out = logFile ?? (stdout.isShareable ? undefined : stdout.output)
-      const err = logFile ?? (stderr.isShareable ? undefined : stderr.output)
-      const child = forkChild(['ignore', out ? 'pipe' : 'inherit', err ? 'pipe' : 'inherit', 'ipc'])
-      out?.collect(child.stdout!)
-      err?.collect(child.stderr!)
+      if (logFile === undefined) return forkChild(['ignore', 'inherit', 'inherit', 'ipc'])
+      // By way of this process, which alone knows when the file is another one.
+      const child = forkChild(['ignore', 'pipe', 'pipe', 'ipc'])
+      logFile.collect(child.stdout!)
+      logFile.collect(child.stderr!)
       return child
     },
     interpret: (message) => message as MessageToMaster,

@@ -17,7 +17,7 @@ import {
   type StartMessage,
 } from './messages.ts'
 import { ModuleLoader } from './module-loader.ts'
-import { reportDropped, standardStreams } from './standard-output.ts'
+import { reportDropped, standardOutputs } from './standard-output.ts'
 import { exitProcess } from './terminal.ts'
 import { FileWatcher } from './watch-files.ts'
 
@@ -55,7 +55,7 @@ function onMessage(message: MessageToChild): void {
 async function start({ index, isSuccessor, logLevel, module, name, options }: StartMessage): Promise<void> {
   process.title = `gatewayworker: ${name} #${index}`
   log = (await createLog(logLevel)).child({ process: name, index })
-  for (const { output } of Object.values(standardStreams())) reportDropped(output, log)
+  for (const output of Object.values(standardOutputs())) reportDropped(output, log)
   try {
     const { default: app } = (await import(module)) as { default: App }
     running = await app.start(options, createContext(log, name, index, isSuccessor))
@@ -186,7 +186,7 @@ function tellMaster(message: MessageToMaster, onSent: () => void = () => {}): vo
   else onSent()
 }
 
-standardStreams()
+standardOutputs()
 process.on('uncaughtException', onUncaughtException)
 // Ctrl-C reaches the whole terminal group, and SIGTERM the whole service under systemd; the master says who stops when.
 process.on('SIGINT', () => {})

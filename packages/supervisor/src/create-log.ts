@@ -1,7 +1,7 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino'
 import type { Output } from './output.ts'
 import { printable } from './printable.ts'
-import { standardStreams } from './standard-output.ts'
+import { standardOutputs } from './standard-output.ts'
 
 /** Whether people read the log: then it is pretty, and a table replaces the "ready" lines. */
 export const logIsForPeople = process.stdout.isTTY === true
@@ -18,7 +18,7 @@ export async function createLog(level: string, file?: Output): Promise<Logger> {
     timestamp: stdTimeFunctions.isoTime,
   }
   if (file !== undefined) return pino(options, file)
-  const { output } = standardStreams().stdout
+  const { stdout: output } = standardOutputs()
   return pino(options, logIsForPeople ? await createPrettyStream(output) : output)
 }
 

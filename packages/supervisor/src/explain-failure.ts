@@ -7,7 +7,7 @@ export function explainFailure(
   { address, code, hostname, message, port = 0 }: StartFailure,
   ports: readonly ListenOption[],
 ): string | undefined {
-  const unresolved = ports.find(({ host }) => host === hostname)
+  const unresolved = ports.find(({ host }) => hostname !== undefined && host === hostname)
   if (unresolved !== undefined)
     return `no address is known for the host name ${hostname}; correct ${unresolved.hostOption}`
   if (address === undefined) return undefined

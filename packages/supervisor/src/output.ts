@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { writeSync } from 'node:fs'
-import type { Readable } from 'node:stream'
 
 /** What cannot be written waits, up to this size (or one line, however long); the rest is dropped and counted. */
 const MAX_WAITING_BYTES = 1_048_576
@@ -14,12 +12,6 @@ const STUCK_FLUSH_MS = 250
 const FLUSH_TIMEOUT_MS = 1000
 const FLUSH_PAUSE_MS = 5
 
-/** A line that is longer than this may be cut by one of another process. */
-const LONGEST_LINE = 1_000_000
-
-/** How long the last output of children may take once they have ended: a child of theirs may hold it open forever. */
-const LAST_OUTPUT_TIMEOUT_MS = 200
-
 const NEWLINE = 0x0a
 
 /**
@@ -30,18 +22,19 @@ const NEWLINE = 0x0a
 export class Output {
   /** Called with the number of lines that were dropped, once output works again. */
   onDropped: (lines: number) => void = (lines) => this.write(`${lines} lines of output were dropped\n`)
-  readonly #collected = new Set<Promise<unknown>>()
   readonly #onDrain = new Set<() => void>()
   #descriptor: number
   #droppedLines = 0
-  readonly #paused = new Set<Readable>()
+  readonly #prepare: () => void
   #pauseMs = FIRST_PAUSE_MS
   #retry: NodeJS.Timeout | undefined
   #waiting: Buffer[] = []
   #waitingBytes = 0
 
-  constructor(descriptor: number) {
+  /** `prepare` is called before each write. */
+  constructor(descriptor: number, prepare: () => void = () => {}) {
     this.#descriptor = descriptor
+    this.#prepare = prepare
     process.on('exit', () => this.#flush())
   }
 
@@ -60,37 +53,6 @@ export class Output {
       this.#retryLater()
     } else this.#enqueue(bytes)
     return false
-  }
-
-  /** Passes on what a child writes, line by line, so that the lines of different processes do not mix. */
-  collect(stream: Readable): void {
-    let rest = ''
-    stream.setEncoding('utf8')
-    stream.on('data', (text: string) => {
-      rest += text
-      const end = rest.length > LONGEST_LINE ? rest.length : rest.lastIndexOf('\n') + 1
-      const isWaiting = end > 0 && !this.write(rest.slice(0, end))
-      rest = rest.slice(end)
-      if (!isWaiting) return
-      // The child finds out, and drops and counts by itself.
-      stream.pause()
-      this.#paused.add(stream)
-    })
-    const ended = once(stream, 'close').then(() => {
-      if (rest !== '') this.write(`${rest}\n`)
-      this.#collected.delete(ended)
-    })
-    this.#collected.add(ended)
-  }
-
-  /** Resolves when all that the children wrote is here; they have ended. */
-  async collected(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise((resolve) => {
-      timer = setTimeout(resolve, LAST_OUTPUT_TIMEOUT_MS)
-    })
-    await Promise.race([Promise.all(this.#collected), timeout])
-    clearTimeout(timer)
   }
 
   /** Writes what waits, at the end of the process; gives up when nothing moves. */
@@ -130,6 +92,7 @@ export class Output {
   #tryWrite(bytes: Buffer): number {
     let written = 0
     try {
+      this.#prepare()
       while (written < bytes.length) written += writeSync(this.#descriptor, bytes, written)
     } catch {
       // Nobody reads (EAGAIN), the disk is full (ENOSPC), the reader or the terminal is gone (EPIPE, EIO): it may work again.
@@ -160,8 +123,6 @@ export class Output {
     if (lines > 0) this.onDropped(lines)
     if (this.#waiting.length > 0) return
     for (const onDrain of this.#onDrain) onDrain()
-    for (const stream of this.#paused) stream.resume()
-    this.#paused.clear()
   }
 
   #retryLater(): void {

@@ -9,7 +9,7 @@ import type { GroupSummary } from './process-group.ts'
 import { describeStart } from './process-table.ts'
 import { RunningCluster } from './running-cluster.ts'
 import { tellServiceManager } from './service-manager.ts'
-import { reportDropped, standardStreams } from './standard-output.ts'
+import { reportDropped, standardOutputs } from './standard-output.ts'
 import { StartError } from './start-error.ts'
 import { inWords, whenLinked } from './status/find-problems.ts'
 
@@ -64,7 +64,7 @@ export async function runCluster(members: readonly ClusterMember[], settings: Cl
   process.title = 'gatewayworker: master'
   const processesLog = await createLog(logLevel, logFile)
   const log = processesLog.child({ process: 'master' })
-  const outputs = Object.values(standardStreams()).map(({ output }) => output)
+  const outputs = Object.values(standardOutputs())
   for (const output of logFile === undefined ? outputs : [...outputs, logFile]) reportDropped(output, log)
   const master = new Master(createGroups(members, { log: processesLog, logFile, logLevel, runFolder }))
   const cluster = new RunningCluster(master, log, logFile, config)

@@ -8,7 +8,6 @@ import type { LogFile } from './log-file.ts'
 import type { Master, StopManner } from './master.ts'
 import type { Reloaded, Report } from './reload.ts'
 import { tellServiceManager } from './service-manager.ts'
-import { standardStreams } from './standard-output.ts'
 import { findConnections } from './status/find-connections.ts'
 import { findDeadLetters } from './status/find-dead-letters.ts'
 import { findProblems, inWords } from './status/find-problems.ts'
@@ -92,8 +91,7 @@ export class RunningCluster {
   /** Ends this process, when all others have ended. */
   async exit(code: number): Promise<never> {
     if (code === 0) this.#log.info({}, 'stopped')
-    const { stderr, stdout } = standardStreams()
-    await Promise.all([this.#logFile, stdout.output, stderr.output].map((output) => output?.collected()))
+    await this.#logFile?.flush()
     this.#claimed?.clear()
     exitProcess(code)
   }

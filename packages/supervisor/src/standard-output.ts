@@ -5,47 +5,23 @@ import { Output } from './output.ts'
 const STDOUT = 1
 const STDERR = 2
 
-/** A standard stream of this process as it is to be written to. */
-interface StandardStream {
-  /** Whether children can have it, too. */
-  isShareable: boolean
-  output: Output
+/** What Node has and @types/node lacks: the handle of a stream that is a pipe, socket or terminal. */
+type StandardStream = NodeJS.WriteStream & { _handle?: { fd?: number; setBlocking(isBlocking: boolean): void } }
+
+interface StandardOutputs {
+  stderr: Output
+  stdout: Output
 }
 
-let streams: { stderr: StandardStream; stdout: StandardStream } | undefined
+let outputs: StandardOutputs | undefined
 
 /**
  * Standard output and standard error, which from the first call on neither block nor end this process, whoever writes to them: log,
  * `console.log` and `process.stdout.write` all pass an Output.
- *
- * A pipe or terminal that several processes share has one O_NONBLOCK for all of them, which Node sets when it opens the stream and takes
- * back when one of them exits. So each process opens it once more, for a flag of its own. What cannot be opened again, such as a socket of systemd's journal, is
- * for this process alone, and its children write by way of it.
  */
-export function standardStreams(): NonNullable<typeof streams> {
-  streams ??= guardBoth()
-  return streams
-}
-
-function guardBoth(): NonNullable<typeof streams> {
-  const stdout = guard(process.stdout, openStream(process.stdout, STDOUT))
-  // What goes to the same place stays in its order.
-  const stderr = guard(process.stderr, isSame(STDOUT, STDERR) ? stdout : openStream(process.stderr, STDERR))
-  return { stderr, stdout }
-}
-
-function isSame(one: number, other: number): boolean {
-  // As bigint: after a plain fstat of a pipe, Node's realpath stops at the first folder that it knows (it looks at the same shared buffer).
-  const [a, b] = [fstatSync(one, { bigint: true }), fstatSync(other, { bigint: true })]
-  return a.dev === b.dev && a.ino === b.ino
-}
-
-function openStream(stream: NodeJS.WriteStream, descriptor: number): StandardStream {
-  // A file takes what it is given, or fails, at once.
-  const isFile = !stream.isTTY && !('_handle' in stream)
-  const own = isFile ? descriptor : openAgain(descriptor)
-  // Children on a terminal know that they are.
-  return { isShareable: own !== undefined || stream.isTTY === true, output: new Output(own ?? descriptor) }
+export function standardOutputs(): StandardOutputs {
+  outputs ??= openBoth()
+  return outputs
 }
 
 /** Has an output say in the log how much of it was dropped. */
@@ -56,8 +32,37 @@ export function reportDropped(output: Output, log: Logger): void {
   }
 }
 
-function guard(stream: NodeJS.WriteStream, standard: StandardStream): StandardStream {
-  const { output } = standard
+function openBoth(): StandardOutputs {
+  const stdout = open(process.stdout, STDOUT)
+  // What goes to the same place stays in its order.
+  const stderr = isSame(STDOUT, STDERR) ? stdout : open(process.stderr, STDERR)
+  redirect(process.stdout, stdout)
+  redirect(process.stderr, stderr)
+  return { stderr, stdout }
+}
+
+function isSame(one: number, other: number): boolean {
+  // As bigint: after a plain fstat of a pipe, Node's realpath stops at the first folder that it knows (it looks at the same shared buffer).
+  const [a, b] = [fstatSync(one, { bigint: true }), fstatSync(other, { bigint: true })]
+  return a.dev === b.dev && a.ino === b.ino
+}
+
+/**
+ * Processes that share a pipe, socket or terminal share its O_NONBLOCK, too: each fork and each exit of one of them may take it back. So it
+ * is opened once more, for a flag of its own; where that cannot be (a socket, such as that of systemd's journal, or another user's pipe) it is set before each write.
+ */
+function open({ _handle: handle }: StandardStream, descriptor: number): Output {
+  // A file takes what it is given, or fails, at once.
+  if (handle === undefined) return new Output(descriptor)
+  try {
+    const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants
+    return new Output(openSync(`/proc/self/fd/${descriptor}`, O_NOCTTY | O_NONBLOCK | O_WRONLY))
+  } catch {
+    return new Output(handle.fd ?? descriptor, () => handle.setBlocking(false))
+  }
+}
+
+function redirect(stream: NodeJS.WriteStream, output: Output): void {
   const write = stream.write as (...parameters: unknown[]) => boolean
 
   stream.write = (chunk: unknown, ...more: unknown[]): boolean => {
@@ -73,15 +78,4 @@ function guard(stream: NodeJS.WriteStream, standard: StandardStream): StandardSt
   output.onDrain(() => stream.emit('drain'))
   // Of what Node itself writes there.
   stream.on('error', () => {})
-  return standard
-}
-
-/** A descriptor of what the standard stream is, non-blocking for this process alone; undefined where there can be none. */
-function openAgain(descriptor: number): number | undefined {
-  try {
-    const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants
-    return openSync(`/proc/self/fd/${descriptor}`, O_NOCTTY | O_NONBLOCK | O_WRONLY)
-  } catch {
-    return undefined
-  }
 }
