@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import type { JwtOptions } from '@gatewayworker/gateway'
-import { type OptionValues, readSecretFile, UsageError } from '@gatewayworker/supervisor'
+import { type OptionValues, readSecretFile, readText, UsageError } from '@gatewayworker/supervisor'
 import type { gatewayOptions } from './gateway-options.ts'
 
 /** How clients prove who they are; undefined where they need not. */
@@ -14,7 +13,7 @@ export function readJwtOptions(options: OptionValues<typeof gatewayOptions>): Jw
     clockToleranceS: options['jwt-clock-tolerance'],
     closeAtExpiry: options['jwt-close-at-expiry'],
     issuer: options['jwt-issuer'],
-    publicKeys: keyFile && readFileSync(keyFile, 'utf8'),
+    publicKeys: keyFile && readText(keyFile),
     secret: secretFile === undefined ? secret : readSecretFile(secretFile),
     sources: options['jwt-from'],
   }

@@ -1,7 +1,7 @@
-import { readFileSync, watchFile } from 'node:fs'
+import { watchFile } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { SslOptions } from '@gatewayworker/gateway'
-import { UsageError } from '@gatewayworker/supervisor'
+import { readText, UsageError } from '@gatewayworker/supervisor'
 import { CLIENT_SCHEMES, type ClientScheme } from './client-schemes.ts'
 
 /** How often it is looked whether a certificate was renewed, in milliseconds. */
@@ -32,7 +32,7 @@ export function sslFilesFor(
 /** What the files hold; a UsageError if it cannot be used. */
 export function readSslFiles({ cert, key, passphrase }: SslFiles): SslOptions {
   try {
-    const ssl = { cert: readFileSync(cert), key: readFileSync(key), ...(passphrase !== undefined && { passphrase }) }
+    const ssl = { cert: readText(cert), key: readText(key), ...(passphrase !== undefined && { passphrase }) }
     createSecureContext(ssl)
     return ssl
   } catch (error) {

@@ -6,11 +6,11 @@ import { furtherLooks } from './further-looks.ts'
 
 await runCli({
   command: 'gatewayworker',
-  configNames: ['gatewayworker.config.ts', 'gatewayworker.config.js', 'gatewayworker.config.json'],
+  configNames: ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs', 'json'].map((extension) => `gatewayworker.config.${extension}`),
   define: (configFile) =>
     (configFile === undefined ? demoCluster : defineConfigCluster(configFile)) as ClusterDefinition,
   describe:
-    'Runs the cluster of gatewayworker.config.ts, .js or .json in the working directory, or of --config FILE; without one, the demo.',
+    'Runs the cluster of gatewayworker.config.ts (.mts, .cts, .js, .mjs, .cjs, .json) in the working directory, or of --config FILE; without one, the demo.',
   doctor: furtherLooks as FurtherLooks,
   npmScript: 'start',
 })

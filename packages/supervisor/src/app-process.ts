@@ -7,6 +7,7 @@ import { explainFailure } from './explain-failure.ts'
 import type { LogFile } from './log-file.ts'
 import type { MessageToMaster } from './messages.ts'
 import { type ProcessKind, sendTo } from './process-run.ts'
+import { childDirectory } from './working-directory.ts'
 
 /** The program that every child process runs. */
 export const childFile = fileURLToPath(new URL('./child.js', import.meta.url))
@@ -68,8 +69,8 @@ export function createAppKind({
   function forkChild(stdio: Exclude<StdioOptions, string>): ChildProcess {
     // Cluster's children share every port they listen on, with those of other groups too, and get each connection by way of the
     // master: only for a group that wants it.
-    if (app.sharedListen === undefined || count === 1) return fork(childFile, { stdio })
-    cluster.setupPrimary({ args: [], exec: childFile, stdio })
+    if (app.sharedListen === undefined || count === 1) return fork(childFile, { cwd: childDirectory(), stdio })
+    cluster.setupPrimary({ args: [], cwd: childDirectory(), exec: childFile, stdio })
     const child = cluster.fork().process
     endHandedOverWith(child)
     return child

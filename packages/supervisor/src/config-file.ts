@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { OptionTable } from './define-app.ts'
 import type { GivenOption } from './given-option.ts'
 import { ModuleLoader } from './module-loader.ts'
+import { readJson } from './read-text.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Where options of a config file stand: `where` names the place in messages, relative files are relative to `baseDir`. */
@@ -20,7 +20,7 @@ export async function readConfigFile(
   provide: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, unknown>> {
   const content =
-    extname(path) === '.json' ? await readJson(path) : defaultExport(await new ModuleLoader({ provide }).load(path))
+    extname(path) === '.json' ? readJson(path) : defaultExport(await new ModuleLoader({ provide }).load(path))
   if (!isObject(content)) throw new UsageError(`${path} must hold an object of options`)
   return content
 }
@@ -44,14 +44,6 @@ export function optionsGivenInConfig(
 /** Whether a value of a config file is an object of options. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-async function readJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`${path} cannot be read as JSON: ${(error as Error).message}`)
-  }
 }
 
 /** An ES module's default export, or what a CommonJS module exports. */

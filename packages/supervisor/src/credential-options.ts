@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { OptionTable, OptionValues } from './define-app.ts'
 import { file, type OptionType, text } from './option-types.ts'
+import { readText } from './read-text.ts'
 import { isOpenToOthers, readSecretFile, secretFile } from './secret-file.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -43,7 +43,7 @@ export function readCredentials(
 ): {
   allowLegacy: boolean | 'loopback'
   secretKey: string
-  tls: { ca: Buffer; cert: Buffer; key: Buffer } | undefined
+  tls: { ca: string; cert: string; key: string } | undefined
 } {
   return { allowLegacy: options['allow-legacy'], secretKey: readSecretKey(options, log), tls: readTlsFiles(options) }
 }
@@ -68,7 +68,7 @@ function readTlsFiles({ 'tls-ca': ca, 'tls-cert': cert, 'tls-key': key }: Option
   if (ca === undefined || cert === undefined || key === undefined) {
     throw new UsageError('--tls-cert, --tls-key and --tls-ca belong together: give all three, or none')
   }
-  const tls = { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) }
+  const tls = { ca: readText(ca), cert: readText(cert), key: readText(key) }
   try {
     new X509Certificate(tls.ca) // of which Node says nothing otherwise
     createSecureContext(tls)

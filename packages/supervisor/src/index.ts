@@ -25,6 +25,7 @@ export { type Examination, type Finding, joinExaminations, problem, warning } fr
 export type { OptionType } from './option-types.ts'
 export * as optionTypes from './option-types.ts'
 export { optionsFrom, optionsFromConfig } from './read-options.ts'
+export { readText } from './read-text.ts'
 export { runCli } from './run-cli.ts'
 export { type ClusterSettings, runCluster } from './run-cluster.ts'
 export { runIfMain, runMain } from './run-main.ts'

@@ -13,18 +13,22 @@ const LAST_OUTPUT_TIMEOUT_MS = 200
 
 /** The log of a cluster in the background: the lines of the master and of all its children in one file. */
 export class LogFile extends Output {
-  readonly path: string
   readonly #collected = new Set<Promise<unknown>>()
   readonly #paused = new Set<Readable>()
+  #path: string
 
   /** Throws the system's error when the file cannot be written. */
   constructor(path: string) {
     super(openLog(path))
-    this.path = path
+    this.#path = path
     this.onDrain(() => {
       for (const stream of this.#paused) stream.resume()
       this.#paused.clear()
     })
+  }
+
+  get path(): string {
+    return this.#path
   }
 
   /** Passes on what a child writes, line by line, so that the lines of different processes do not mix. */
@@ -58,9 +62,10 @@ export class LogFile extends Output {
     clearTimeout(timer)
   }
 
-  /** Goes on in a new file of the same name, after somebody has moved the old one; throws, and stays, when there can be none. */
-  reopen(): void {
-    closeSync(this.replaceDescriptor(openLog(this.path)))
+  /** Goes on in a new file, of the same name after somebody has moved the old one; throws, and stays, when there can be none. */
+  reopen(path = this.#path): void {
+    closeSync(this.replaceDescriptor(openLog(path)))
+    this.#path = path
   }
 }
 

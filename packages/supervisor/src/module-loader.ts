@@ -1,10 +1,12 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { describeModuleError } from './module-error.ts'
 import { installModuleHooks } from './module-hooks.ts'
+import { readJson } from './read-text.ts'
 import type { ResolvedImport } from './resolve-hook.ts'
+import { UsageError } from './usage-error.ts'
 
 /** How a ModuleLoader is made; both may be left out. */
 export interface ModuleLoaderOptions {
@@ -31,7 +33,8 @@ export class ModuleLoader {
 
   /** The namespace of an ES module, or the exports of a CommonJS one; a mistake in the code's syntax is a UsageError. */
   async load(file: string): Promise<unknown> {
-    const entry = existsSync(file) ? realpathSync(file) : resolve(file)
+    if (!existsSync(file)) throw new UsageError(`${file} is gone`)
+    const entry = realpathSync(file)
     this.#addFile(entry)
     if (/\.[cm]?tsx?$/.test(entry)) await registerTypeScript(entry)
     // After tsx, because the hooks that were registered last are asked first.
@@ -68,13 +71,13 @@ function isCommonJs(file: string): boolean {
   if (/\.c[jt]s$/.test(file)) return true
   if (/\.m[jt]s$/.test(file)) return false
   const packageFile = findUp(file, 'package.json')
-  return packageFile === undefined || JSON.parse(readFileSync(packageFile, 'utf8')).type !== 'module'
+  return packageFile === undefined || (readJson(packageFile) as { type?: unknown } | null)?.type !== 'module'
 }
 
 function findUp(from: string, name: string): string | undefined {
   const directory = dirname(from)
   const candidate = join(directory, name)
-  if (existsSync(candidate)) return candidate
+  if (statSync(candidate, { throwIfNoEntry: false })?.isFile()) return candidate
   return directory === from ? undefined : findUp(directory, name)
 }
 
@@ -91,8 +94,15 @@ async function registerTsx(tsconfig: string | undefined): Promise<void> {
   // The CommonJS half has no parameter for it; without the variable it would take the one of the working directory.
   const { TSX_TSCONFIG_PATH: previous } = process.env
   if (tsconfig !== undefined) process.env.TSX_TSCONFIG_PATH = tsconfig
-  cjs.register()
-  esm.register({ tsconfig: tsconfig ?? false })
-  if (previous === undefined) delete process.env.TSX_TSCONFIG_PATH
-  else process.env.TSX_TSCONFIG_PATH = previous
+  try {
+    cjs.register()
+    esm.register({ tsconfig: tsconfig ?? false })
+  } catch (error) {
+    // What it extends may be a package for development that is not installed here.
+    const way = 'correct it, or put another tsconfig.json nearer to your files'
+    throw new UsageError(`${tsconfig} cannot be used: ${(error as Error).message.replace(/\.$/, '')}; ${way}`)
+  } finally {
+    if (previous === undefined) delete process.env.TSX_TSCONFIG_PATH
+    else process.env.TSX_TSCONFIG_PATH = previous
+  }
 }

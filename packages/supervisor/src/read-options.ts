@@ -5,6 +5,7 @@ import type { OptionTable, OptionValues } from './define-app.ts'
 import { type GivenOption, parseGivenOption, parseGivenOptions } from './given-option.ts'
 import { file, oneOf } from './option-types.ts'
 import { UsageError } from './usage-error.ts'
+import { logicalDirectory } from './working-directory.ts'
 
 /** Where every program's options may be, and how much it logs. */
 export const commonOptions = {
@@ -105,9 +106,9 @@ export function optionsFromConfig<Table extends OptionTable>(
   return values as OptionValues<Table>
 }
 
-/** In which folder the user was: npm runs a script in the package's. */
+/** In which folder the user was, as the shell calls it: npm runs a script in the package's. */
 export function userDirectory(npmScript: string, env: OptionSources['env']): string {
-  return (env.npm_lifecycle_event === npmScript ? env.INIT_CWD : undefined) ?? process.cwd()
+  return logicalDirectory((env.npm_lifecycle_event === npmScript ? env.INIT_CWD : undefined) ?? process.cwd(), env)
 }
 
 async function readGivenFlags(

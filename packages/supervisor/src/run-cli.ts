@@ -11,8 +11,10 @@ import { start } from './commands/start.ts'
 import { status } from './commands/status.ts'
 import { stop } from './commands/stop.ts'
 import { ClusterError } from './control/cluster-error.ts'
+import { printable } from './printable.ts'
 import { USAGE_EXIT_CODE } from './run-main.ts'
 import { UsageError } from './usage-error.ts'
+import { enterDirectory } from './working-directory.ts'
 
 const commands: Record<string, { describe: string; run: (call: Call) => Promise<void> }> = {
   start: { describe: 'Start the cluster; -d in the background', run: start },
@@ -40,12 +42,13 @@ export async function runCli(program: ClusterProgram): Promise<void> {
   const isNamed = first !== undefined && !first.startsWith('-')
   const name = isNamed ? first : 'start'
   try {
+    enterDirectory()
     if (!Object.hasOwn(commands, name)) throw new UsageError(`there is no command "${name}"; see --help`)
     await commands[name]!.run({ args: isNamed ? args.slice(1) : args, env: process.env, program })
   } catch (error) {
     if (!(error instanceof ClusterError || error instanceof UsageError)) throw error
     if (isInBackground) tellFailed(error.message)
-    process.stderr.write(`${program.command} ${name}: ${error.message}\n`)
+    process.stderr.write(`${program.command} ${name}: ${printable(error.message)}\n`)
     process.exit(error instanceof ClusterError ? error.exitCode : USAGE_EXIT_CODE)
   }
 }

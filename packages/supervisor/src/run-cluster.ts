@@ -37,6 +37,8 @@ export interface LinkSummary {
 export interface ClusterSettings {
   /** The config file of the start. */
   config?: DigestedConfig
+  /** Where the groups come from, if from a file: commands find the cluster by it. */
+  configFile?: string
   /** Where the log goes, if not to the standard output. */
   logFile?: LogFile
   logLevel?: string
@@ -60,7 +62,7 @@ export interface ClusterSettings {
  * ClusterError that names the master that runs already, when it cannot even begin.
  */
 export async function runCluster(members: readonly ClusterMember[], settings: ClusterSettings = {}): Promise<void> {
-  const { config, logFile, logLevel = 'info', onStartFailed, openUrl, runFolder } = settings
+  const { config, configFile, logFile, logLevel = 'info', onStartFailed, openUrl, runFolder } = settings
   process.title = 'gatewayworker: master'
   const processesLog = await createLog(logLevel, logFile)
   const log = processesLog.child({ process: 'master' })
@@ -69,7 +71,7 @@ export async function runCluster(members: readonly ClusterMember[], settings: Cl
   const master = new Master(createGroups(members, { log: processesLog, logFile, logLevel, runFolder }))
   const cluster = new RunningCluster(master, log, logFile, config)
   handleSignals(cluster)
-  if (runFolder !== undefined) await cluster.listen(runFolder)
+  if (runFolder !== undefined) await cluster.listen(runFolder, configFile)
   try {
     await master.start()
   } catch (error) {

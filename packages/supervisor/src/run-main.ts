@@ -6,9 +6,11 @@ import { ClusterError } from './control/cluster-error.ts'
 import { RunFolder } from './control/run-folder.ts'
 import type { App, OptionTable, OptionValues } from './define-app.ts'
 import { path } from './option-types.ts'
+import { printable } from './printable.ts'
 import { type CommonOptions, readOptions } from './read-options.ts'
 import { runCluster } from './run-cluster.ts'
 import { UsageError } from './usage-error.ts'
+import { enterDirectory } from './working-directory.ts'
 
 const aloneOptions = {
   'run-dir': { describe: 'Folder of a control socket, for `gatewayworker status` and the like', type: path },
@@ -26,12 +28,13 @@ export async function runMain<Table extends OptionTable>(
   run: (values: OptionValues<Table>, common: CommonOptions) => Promise<void>,
 ): Promise<void> {
   try {
+    enterDirectory()
     const options = await readOptions(program, { args: process.argv.slice(2), env: process.env })
     if ('help' in options) process.stdout.write(`${options.help}\n`)
     else await run(options.values, options.common)
   } catch (error) {
     if (!(error instanceof ClusterError || error instanceof UsageError)) throw error
-    process.stderr.write(`${program.command}: ${error.message}\n`)
+    process.stderr.write(`${program.command}: ${printable(error.message)}\n`)
     process.exit(error instanceof ClusterError ? error.exitCode : USAGE_EXIT_CODE)
   }
 }

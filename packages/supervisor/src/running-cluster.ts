@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { changedKeys, type DigestedConfig } from './config-digest.ts'
 import { claimRunFolder } from './control/claim.ts'
@@ -14,6 +15,9 @@ import { findProblems, inWords } from './status/find-problems.ts'
 import { ProcessMonitor } from './status/process-monitor.ts'
 import { exitProcess } from './terminal.ts'
 
+/** How often it is looked whether the run folder is still there. */
+const RESTORE_EVERY_MS = 1000
+
 /** What a master can be told while it runs, by signals and over its control socket, and how this process ends. */
 export class RunningCluster {
   readonly #config: DigestedConfig | undefined
@@ -21,6 +25,8 @@ export class RunningCluster {
   readonly #logFile: LogFile | undefined
   readonly #master: Master
   #claimed: RunFolder | undefined
+  /** Whether it is logged that there can be no run folder. */
+  #isLost = false
 
   /** `config`: the config file of the start. */
   constructor(master: Master, log: Logger, logFile: LogFile | undefined, config: DigestedConfig | undefined) {
@@ -30,8 +36,8 @@ export class RunningCluster {
     this.#master = master
   }
 
-  /** Listens for commands there; a ClusterError when another master does. */
-  async listen(runFolder: RunFolder): Promise<void> {
+  /** Listens for commands there; a ClusterError when another master does. `configFile` is told to those who look for the cluster. */
+  async listen(runFolder: RunFolder, configFile?: string): Promise<void> {
     const monitor = new ProcessMonitor(this.#master, this.#logFile?.path)
     const handlers: ControlHandlers = {
       connections: (query) => findConnections(this.#master.groups, query),
@@ -45,11 +51,31 @@ export class RunningCluster {
         return null
       },
     }
-    const server = new ControlServer(handlers, (command) => {
-      if (command === 'stop') void this.exit(0)
-    })
-    await claimRunFolder(runFolder, server, this.#log)
+    const createServer = (): ControlServer => {
+      return new ControlServer({ configFile, runFolder: runFolder.path }, handlers, (command) => {
+        if (command === 'stop') void this.exit(0)
+      })
+    }
+    await claimRunFolder(runFolder, createServer(), this.#log)
     this.#claimed = runFolder
+    setInterval(() => void this.#restoreRunFolder(createServer), RESTORE_EVERY_MS).unref()
+  }
+
+  /** A run folder that was removed or moved is made again, or another one where that cannot be. */
+  async #restoreRunFolder(createServer: () => ControlServer): Promise<void> {
+    const former = this.#claimed!
+    if (existsSync(former.socket)) return
+    const runFolder = former.canBeRestored ? former : former.refuge
+    try {
+      await claimRunFolder(runFolder, createServer(), this.#log)
+      this.#claimed = runFolder
+      this.#log.warn({ runFolder: runFolder.path }, `the run folder ${former.path} was removed: there is a new one`)
+      // The log was in it.
+      if (this.#logFile !== undefined && !existsSync(this.#logFile.path)) this.reopenLog(runFolder.logFile)
+    } catch (error) {
+      if (!this.#isLost) this.#log.error({ err: error }, 'the run folder was removed: no command reaches this cluster')
+      this.#isLost = true
+    }
   }
 
   /** See Master.reload; what comes of it is also logged. */
@@ -72,9 +98,9 @@ export class RunningCluster {
   }
 
   /** Goes on in a new log file, if there is one. */
-  reopenLog(): void {
+  reopenLog(path?: string): void {
     try {
-      this.#logFile?.reopen()
+      this.#logFile?.reopen(path)
     } catch (error) {
       this.#log.error({ err: error }, 'the log file cannot be opened again')
     }

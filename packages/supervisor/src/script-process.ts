@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Logger } from 'pino'
 import type { ProcessKind } from './process-run.ts'
+import { childDirectory } from './working-directory.ts'
 
 /** What a process is that runs a plain Node program. */
 export interface ScriptGroup {
@@ -26,7 +27,7 @@ export function createScriptKind({ args = [], listen, log, script }: ScriptGroup
     fork() {
       complaints = []
       ready = false
-      const child = fork(script, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+      const child = fork(script, args, { cwd: childDirectory(), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
       createInterface(child.stdout!).on('line', (line) => log.info({}, line))
       createInterface(child.stderr!).on('line', (line) => (ready ? log.error({}, line) : complaints.push(line)))
       return child

@@ -12,7 +12,7 @@ delete process.env.NOTIFY_SOCKET
  */
 export function tellServiceManager(state: 'READY=1' | 'STOPPING=1', log: Logger): void {
   if (socket === undefined) return
-  execFile('systemd-notify', [state], { env: { ...process.env, NOTIFY_SOCKET: socket } }, (error) => {
+  execFile('systemd-notify', [state], { cwd: '/', env: { ...process.env, NOTIFY_SOCKET: socket } }, (error) => {
     if (error !== null) log.error({ err: error }, `systemd could not be told ${state}`)
   })
 }

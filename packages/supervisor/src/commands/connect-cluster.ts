@@ -2,7 +2,8 @@ import { dirname } from 'node:path'
 import type { Program } from '../command-line.ts'
 import { readConfigFile } from '../config-file.ts'
 import { ClusterError } from '../control/cluster-error.ts'
-import { ControlClient } from '../control/control-client.ts'
+import type { ControlClient } from '../control/control-client.ts'
+import { describeNotRunning, findMaster } from '../control/find-master.ts'
 import { RunFolder } from '../control/run-folder.ts'
 import type { OptionTable, OptionValues } from '../define-app.ts'
 import { parseGivenOption } from '../given-option.ts'
@@ -53,20 +54,20 @@ export async function readClusterCall<Table extends OptionTable>(
 /** The connection to a cluster that has to run. */
 export async function connectRunning({ connect }: Pick<ClusterCall<OptionTable>, 'connect'>): Promise<ControlClient> {
   const client = await connect()
-  if (client === undefined) throw new ClusterError('not running', NOT_RUNNING_EXIT_CODE)
+  if (client === undefined) throw new ClusterError(await describeNotRunning(), NOT_RUNNING_EXIT_CODE)
   return client
 }
 
 async function connect(call: Call, runDir: string | undefined): Promise<ControlClient | undefined> {
-  if (runDir !== undefined) return ControlClient.connect(new RunFolder(runDir).socket)
-  const configFile = findConfig(call)
+  if (runDir !== undefined) return findMaster({ runFolder: new RunFolder(runDir) })
+  const configFile = findConfig(call, { forRunning: true })
   const definition = call.program.define(configFile)
-  const client = await ControlClient.connect(new RunFolder(definition.runFolder).socket)
+  const client = await findMaster({ configFile, runFolder: new RunFolder(definition.runFolder) })
   if (client !== undefined || configFile === undefined) return client
   // Only now, because a config file with a mistake in it is no reason why a cluster that runs could not be stopped.
   const { runDir: named } = await readConfigFile(configFile, definition.provide)
   if (named === undefined) return undefined
   const origin = `"runDir" in ${configFile}`
   const folder = parseGivenOption(path.parse, { baseDir: dirname(configFile), origin, raw: named })
-  return ControlClient.connect(new RunFolder(folder).socket)
+  return findMaster({ runFolder: new RunFolder(folder) })
 }

@@ -1,7 +1,8 @@
 import { type ClusterMember, checkNames, groupSettings } from '../cluster-members.ts'
 import type { Program } from '../command-line.ts'
 import { ClusterError } from '../control/cluster-error.ts'
-import { ControlClient } from '../control/control-client.ts'
+import type { ControlClient } from '../control/control-client.ts'
+import { type ClusterPlace, findMaster } from '../control/find-master.ts'
 import { RunFolder } from '../control/run-folder.ts'
 import type { OptionTable, OptionValues } from '../define-app.ts'
 import { type PlacedExamination, problem } from '../doctor/examination.ts'
@@ -47,10 +48,14 @@ export async function doctor(call: Call): Promise<void> {
   const runFolder = new RunFolder(runDir ?? definition.runFolder)
   const further = call.program.doctor?.examine(patient.values)
   const [cluster, looks] = await Promise.all([
-    examineCluster(patient, runFolder, {
-      isAskedFor: further === undefined,
-      isNamed: runDir !== undefined && configFile === undefined,
-    }),
+    examineCluster(
+      patient,
+      { configFile: runDir === undefined ? configFile : undefined, runFolder },
+      {
+        isAskedFor: further === undefined,
+        isNamed: runDir !== undefined && configFile === undefined,
+      },
+    ),
     further,
   ])
   const report = createReport([...cluster, ...(looks === undefined ? [] : [{ where: HERE, ...looks }])])
@@ -61,10 +66,11 @@ export async function doctor(call: Call): Promise<void> {
 
 async function examineCluster(
   { members, mistake, values }: Patient,
-  runFolder: RunFolder,
+  place: ClusterPlace,
   { isAskedFor, isNamed }: { isAskedFor: boolean; isNamed: boolean },
 ): Promise<PlacedExamination[]> {
-  const client = await connectMaster(runFolder)
+  const { runFolder } = place
+  const client = await connectMaster(place)
   if (client === 'silent') return [silentMaster(runFolder)]
   const config = mistake === undefined ? [] : [configMistake(mistake, client !== undefined)]
   if (client !== undefined) {
@@ -125,9 +131,9 @@ function describeDoctor(
   }
 }
 
-async function connectMaster(runFolder: RunFolder): Promise<ControlClient | 'silent' | undefined> {
+async function connectMaster(place: ClusterPlace): Promise<ControlClient | 'silent' | undefined> {
   try {
-    return await ControlClient.connect(runFolder.socket)
+    return await findMaster(place)
   } catch (error) {
     if (error instanceof ClusterError) return 'silent'
     throw error

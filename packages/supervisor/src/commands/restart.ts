@@ -1,5 +1,5 @@
 import { isInBackground } from '../background.ts'
-import { ControlClient } from '../control/control-client.ts'
+import { findMaster } from '../control/find-master.ts'
 import type { Call } from './cluster-program.ts'
 import { prepareStart } from './start.ts'
 import { stopCluster, stopOptions } from './stop.ts'
@@ -9,7 +9,7 @@ export async function restart(call: Call): Promise<void> {
   const prepared = await prepareStart(call, 'restart', stopOptions)
   if (prepared === undefined) return
   // The process in the background has the same arguments as the one that has stopped the cluster already.
-  const client = isInBackground ? undefined : await ControlClient.connect(prepared.runFolder.socket)
+  const client = isInBackground ? undefined : await findMaster(prepared.place)
   if (client !== undefined) await stopCluster(client, prepared.values.graceful)
   await prepared.run()
 }

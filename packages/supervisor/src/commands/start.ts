@@ -2,7 +2,7 @@ import { isInBackground, startInBackground, tellFailed, tellLinked, tellReady } 
 import type { Program } from '../command-line.ts'
 import { digestConfigFile } from '../config-digest.ts'
 import { alreadyRunning } from '../control/already-running.ts'
-import { ControlClient } from '../control/control-client.ts'
+import { type ClusterPlace, findMaster } from '../control/find-master.ts'
 import { RunFolder } from '../control/run-folder.ts'
 import type { OptionTable, OptionValues } from '../define-app.ts'
 import { LogFile } from '../log-file.ts'
@@ -42,7 +42,7 @@ const startOptions = {
 export interface PreparedStart<Table extends OptionTable> {
   /** Starts the cluster: in the foreground this process is its master until it ends; otherwise resolves when all is ready. */
   run(): Promise<void>
-  runFolder: RunFolder
+  place: ClusterPlace
   values: OptionValues<Table>
 }
 
@@ -68,8 +68,10 @@ export async function prepareStart<Table extends OptionTable>(
   const { members, openUrl } = definition.load(read)
   const values = read.values as OptionValues<typeof startOptions> & OptionValues<Table>
   const runFolder = new RunFolder(values['run-dir'] ?? definition.runFolder)
+  const place = { configFile: values['run-dir'] === undefined ? configFile : undefined, runFolder }
   const settings = {
     config: configFile === undefined ? undefined : await digestConfigFile(configFile, definition.provide),
+    configFile,
     logLevel: read.common['log-level'],
     openUrl,
     readyTimeoutMs: values['ready-timeout'] * 1000,
@@ -78,13 +80,14 @@ export async function prepareStart<Table extends OptionTable>(
   const logPath = values['log-file'] ?? runFolder.logFile
 
   async function run(): Promise<void> {
+    if (!isInBackground) await refuseOther(place)
     if (isInBackground) {
       const told = { onLinked: tellLinked, onReady: tellReady, onStartFailed: tellFailed }
       await runCluster(members, { ...settings, ...told, logFile: new LogFile(logPath) })
     } else if (values.daemon) await startDaemon(runFolder, logPath, values['ready-timeout'])
     else await runCluster(members, settings)
   }
-  return { run, runFolder, values }
+  return { place, run, values }
 }
 
 function describeProgram(
@@ -106,14 +109,17 @@ function describeProgram(
   }
 }
 
+/** The master would find out, too, but only with this very run folder, and after it has loaded everything. */
+async function refuseOther(place: ClusterPlace): Promise<void> {
+  const other = await findMaster(place)
+  other?.close()
+  if (other !== undefined) throw alreadyRunning(other.pid)
+}
+
 async function startDaemon(runFolder: RunFolder, logPath: string, readyTimeoutS: number): Promise<void> {
   if (process.platform === 'win32')
     throw new UsageError('Windows has no daemons: start without --daemon, or as a service')
   runFolder.create()
-  // The master would find out, too, after it has loaded everything.
-  const other = await ControlClient.connect(runFolder.socket)
-  other?.close()
-  if (other !== undefined) throw alreadyRunning(other.pid)
   const { links, pid, summary } = await startInBackground(logPath, readyTimeoutS)
   const lastLine = `Runs in the background, pid ${pid}; the log is ${logPath}`
   process.stdout.write(`${describeStart(summary, links, lastLine)}\n`)

@@ -1,5 +1,6 @@
 import { ClusterError } from '../control/cluster-error.ts'
 import type { ControlClient } from '../control/control-client.ts'
+import { describeNotRunning } from '../control/find-master.ts'
 import { whenGone } from '../control/when-gone.ts'
 import type { OptionTable } from '../define-app.ts'
 import { flag } from '../option-types.ts'
@@ -25,7 +26,7 @@ export async function stop(call: Call): Promise<void> {
   const read = await readClusterCall(call, 'stop', 'Stops the cluster, and waits until it is gone.', stopOptions)
   if (read === undefined) return
   const client = await read.connect()
-  if (client === undefined) say('not running')
+  if (client === undefined) say(await describeNotRunning())
   else await stopCluster(client, read.values.graceful)
 }
 

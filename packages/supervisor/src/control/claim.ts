@@ -1,6 +1,7 @@
 import { linkSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
+import { UsageError } from '../usage-error.ts'
 import { alreadyRunning } from './already-running.ts'
 import { ClusterError } from './cluster-error.ts'
 import { ControlClient } from './control-client.ts'
@@ -33,8 +34,9 @@ async function listens(server: ControlServer, path: string): Promise<boolean> {
     await server.listen(path)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false
-    throw error
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') return false
+    throw new UsageError(`the control socket ${path} cannot be made (${message}): name another folder with --run-dir`)
   }
 }
 

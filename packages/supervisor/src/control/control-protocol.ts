@@ -27,9 +27,17 @@ export interface ControlRequest<C extends keyof ControlCommands = keyof ControlC
   parameters: ControlCommands[C]['parameters']
 }
 
+/** Which cluster a master runs. */
+export interface ClusterIdentity {
+  /** Absent where there is none. */
+  configFile?: string
+  /** The one that it was started with. */
+  runFolder: string
+}
+
 /** What the master says, a line each: first hello, then progress as it comes, at last the result or an error. */
 export type ControlReply =
-  | { type: 'hello'; pid: number; version: string }
+  | { type: 'hello'; cluster?: ClusterIdentity; pid: number; version: string }
   | { type: 'progress'; text: string }
   | { type: 'result'; value: unknown }
   | { type: 'error'; message: string }

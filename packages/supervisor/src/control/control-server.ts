@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Report } from '../reload.ts'
 import { StartError } from '../start-error.ts'
 import { version } from '../version.ts'
-import type { ControlCommands, ControlReply, ControlRequest } from './control-protocol.ts'
+import type { ClusterIdentity, ControlCommands, ControlReply, ControlRequest } from './control-protocol.ts'
 import { readLines } from './read-lines.ts'
 
 /** What a master does for each command; an error that is thrown is told by its message. */
@@ -16,12 +16,18 @@ export type ControlHandlers = {
 
 /** The master's end of the control socket: JSON lines, one request a connection. Who may connect is up to the folder's mode. */
 export class ControlServer {
+  readonly #cluster: ClusterIdentity
   readonly #handlers: ControlHandlers
   readonly #onAnswered: (command: keyof ControlCommands) => void
   readonly #server: Server = createServer((socket) => this.#onConnection(socket))
 
   /** `onAnswered` is called when a command's result is on its way, or nobody is there to take it. */
-  constructor(handlers: ControlHandlers, onAnswered: (command: keyof ControlCommands) => void) {
+  constructor(
+    cluster: ClusterIdentity,
+    handlers: ControlHandlers,
+    onAnswered: (command: keyof ControlCommands) => void,
+  ) {
+    this.#cluster = cluster
     this.#handlers = handlers
     this.#onAnswered = onAnswered
     // A connection that could not be accepted is its client's loss.
@@ -36,7 +42,7 @@ export class ControlServer {
   #onConnection(socket: Socket): void {
     // Whoever asked and went away needs no answer.
     socket.on('error', () => {})
-    send(socket, { type: 'hello', pid: process.pid, version })
+    send(socket, { type: 'hello', cluster: this.#cluster, pid: process.pid, version })
     void this.#serve(socket)
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { UsageError } from '../usage-error.ts'
@@ -17,21 +17,43 @@ export class RunFolder {
   readonly logFile: string
   readonly path: string
   readonly pidFile: string
-  readonly socket: string
   readonly #childrenFile: string
+  /** Says where the socket is, where that is not in this folder; `TMPDIR` may be another one tomorrow. */
+  readonly #socketFile: string
 
   constructor(path: string) {
     this.path = resolve(path)
     this.logFile = join(this.path, 'gatewayworker.log')
     this.pidFile = join(this.path, 'master.pid')
-    this.socket = socketPath(this.path)
     this.#childrenFile = join(this.path, 'children.pid')
+    this.#socketFile = join(this.path, 'control.path')
+  }
+
+  /** Where the master listens. */
+  get socket(): string {
+    try {
+      return readFileSync(this.#socketFile, 'utf8').trimEnd()
+    } catch {
+      return socketPath(this.path)
+    }
+  }
+
+  /** Where a master goes on when this folder is gone, and its parent with it. */
+  get refuge(): RunFolder {
+    return new RunFolder(temporaryFolder(this.path))
+  }
+
+  /** Whether it could be made again as it was: not as a part of a folder that was removed. */
+  get canBeRestored(): boolean {
+    return existsSync(dirname(this.path))
   }
 
   /** Makes it, for this user only; a UsageError when there is one that others can open, or none can be made. */
   create(): void {
     makePrivate(this.path)
-    if (!isWindows) makePrivate(dirname(this.socket))
+    if (isWindows || dirname(this.socket) === this.path) return
+    makePrivate(dirname(this.socket))
+    write(this.#socketFile, `${this.socket}\n`)
   }
 
   /** Why the folder that is there is none for this user alone, in words; undefined if it is, or if there is none. */
@@ -55,21 +77,17 @@ export class RunFolder {
   }
 
   writePid(): void {
-    writeFileSync(this.pidFile, `${process.pid}\n`)
+    write(this.pidFile, `${process.pid}\n`)
   }
 
   /** To be called whenever there is another child, so that those who outlive a master that was killed can be waited for. */
   writeChildren(pids: ReadonlySet<number>): void {
-    try {
-      writeFileSync(this.#childrenFile, [...pids, ''].join('\n'))
-    } catch {
-      // A folder that is gone, or a disk that is full, must not end the cluster.
-    }
+    write(this.#childrenFile, [...pids, ''].join('\n'))
   }
 
   /** Removes what a master leaves, but for its log. */
   clear(): void {
-    for (const file of [this.pidFile, this.#childrenFile, this.socket]) rmSync(file, { force: true })
+    for (const file of [this.pidFile, this.#childrenFile, this.socket, this.#socketFile]) rmSync(file, { force: true })
   }
 }
 
@@ -80,12 +98,24 @@ export function runFolderOf(configFile: string): string {
 }
 
 function socketPath(folder: string): string {
-  const hash = createHash('sha256').update(folder).digest('hex').slice(0, 16)
-  if (isWindows) return `\\\\.\\pipe\\gatewayworker-${hash}`
+  if (isWindows) return `\\\\.\\pipe\\gatewayworker-${hash(folder)}`
   const path = join(folder, 'control.sock')
-  return Buffer.byteLength(path) <= LONGEST_SOCKET_PATH_BYTES
-    ? path
-    : join(tmpdir(), `gatewayworker-${hash}`, 'control.sock')
+  return Buffer.byteLength(path) <= LONGEST_SOCKET_PATH_BYTES ? path : join(temporaryFolder(folder), 'control.sock')
+}
+
+function temporaryFolder(folder: string): string {
+  return join(tmpdir(), `gatewayworker-${hash(folder)}`)
+}
+
+function hash(folder: string): string {
+  return createHash('sha256').update(folder).digest('hex').slice(0, 16)
+}
+
+/** Without a word where that is not possible: a folder that is gone, or a disk that is full, must not end the cluster. */
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch {}
 }
 
 const advice = 'name another folder with --run-dir'

@@ -3,6 +3,7 @@ import { childFile } from '../app-process.ts'
 import { type AppMember, type ClusterMember, groupSettings } from '../cluster-members.ts'
 import type { MessageToMaster, StartFailure } from '../messages.ts'
 import { sendTo } from '../process-run.ts'
+import { childDirectory } from '../working-directory.ts'
 import { type Examination, type PlacedExamination, problem } from './examination.ts'
 import { examinePorts } from './examine-ports.ts'
 import { examineProcess } from './examine-process.ts'
@@ -30,7 +31,7 @@ export async function examineMembers(members: readonly ClusterMember[]): Promise
 async function examineMember(member: AppMember, ports: readonly PlannedPort[]): Promise<PlacedExamination> {
   const { name } = groupSettings(member)
   const { app, options } = member
-  const child = fork(childFile, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+  const child = fork(childFile, { cwd: childDirectory(), stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
   const kill = (): void => void child.kill('SIGKILL')
   let timer = setTimeout(kill, UP_TIMEOUT_MS)
   child.on('message', (message: MessageToMaster) => {
