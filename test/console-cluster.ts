@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { onTestFailed, onTestFinished } from 'vitest'
@@ -59,13 +59,25 @@ export class ConsoleCluster {
     return processes.filter((process: { name: string }) => process.name === name)
   }
 
+  /** What `status --json`, called with these flags, says of the first process of a group; undefined when it says nothing. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects by what it compares
+  async statusOf(name: string, ...args: string[]): Promise<any> {
+    const { text } = await this.run('status', '--json', ...args)
+    return JSON.parse(text || '{}').processes?.find((process: { name: string }) => process.name === name)
+  }
+
   /** The pid of the master. */
   pid(): number {
     return Number(this.#read('master.pid'))
   }
 
   #kill(): void {
-    const pids = `${this.#read('master.pid')}${this.#read('children.pid')}`.split('\n').filter(Boolean)
+    // Wherever the run folder is.
+    const files = readdirSync(this.folder.path('.'), { encoding: 'utf8', recursive: true })
+    const pidFiles = files
+      .filter((name) => /(?:master|children)\.pid$/.test(name))
+      .map((name) => this.folder.path(name))
+    const pids = pidFiles.flatMap((file) => readFileSync(file, 'utf8').split('\n')).filter(Boolean)
     for (const pid of pids) {
       try {
         process.kill(Number(pid), 'SIGKILL')

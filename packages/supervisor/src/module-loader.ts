@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -6,6 +6,7 @@ import { describeModuleError } from './module-error.ts'
 import { installModuleHooks } from './module-hooks.ts'
 import { readJson } from './read-text.ts'
 import type { ResolvedImport } from './resolve-hook.ts'
+import { statsOf } from './stats-of.ts'
 import { UsageError } from './usage-error.ts'
 
 /** How a ModuleLoader is made; both may be left out. */
@@ -77,7 +78,7 @@ function isCommonJs(file: string): boolean {
 function findUp(from: string, name: string): string | undefined {
   const directory = dirname(from)
   const candidate = join(directory, name)
-  if (statSync(candidate, { throwIfNoEntry: false })?.isFile()) return candidate
+  if (statsOf(candidate)?.isFile()) return candidate
   return directory === from ? undefined : findUp(directory, name)
 }
 

@@ -1,5 +1,6 @@
-import { realpathSync, statSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { dirname, isAbsolute } from 'node:path'
+import { statsOf } from './stats-of.ts'
 import { UsageError } from './usage-error.ts'
 
 let startDirectory: string | undefined
@@ -32,7 +33,7 @@ export function childDirectory(): string {
 }
 
 function nearestDirectory(path: string): string {
-  const isThere = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  const isThere = statsOf(path)?.isDirectory() === true
   return isThere || dirname(path) === path ? path : nearestDirectory(dirname(path))
 }
 

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { lstatSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, type Stats } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { printable } from '../printable.ts'
 import type { Report } from '../reload.ts'
+import { statsOf } from '../stats-of.ts'
 import { UsageError } from '../usage-error.ts'
 import { ClusterError } from './cluster-error.ts'
 import type { ClusterIdentity, ControlCommands, ControlReply } from './control-protocol.ts'
@@ -13,7 +14,7 @@ import { readLines } from './read-lines.ts'
 const HELLO_TIMEOUT_MS = 2000
 
 /** Nobody listens: there is no socket, a dead one, or a file that is none. */
-const NOBODY = ['ECONNREFUSED', 'ENOENT', 'ENOTSOCK']
+const NOBODY = ['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK']
 
 /** A connection to a master's control socket, good for one request. */
 export class ControlClient {
@@ -73,7 +74,7 @@ export class ControlClient {
 
 /** Whoever may write into the folder answers in the master's place. */
 function checkOwner(folder: string): void {
-  const stats = statSync(folder, { throwIfNoEntry: false })
+  const stats = statsOf(folder)
   if (process.getuid === undefined || stats === undefined) return
   if (!isTrusted(stats, folder) || !isTrusted(lstatSync(folder), folder))
     throw new UsageError(`${folder} belongs to another user`)
@@ -83,7 +84,7 @@ function checkOwner(folder: string): void {
 /** Root may command other users' clusters, but not from where everybody can make a folder. */
 function isTrusted({ uid }: Stats, folder: string): boolean {
   const ownUid = process.getuid!()
-  return uid === ownUid || (ownUid === 0 && (statSync(dirname(folder)).mode & 0o002) === 0)
+  return uid === ownUid || (ownUid === 0 && ((statsOf(dirname(folder))?.mode ?? 0o002) & 0o002) === 0)
 }
 
 async function open(path: string): Promise<Socket | undefined> {

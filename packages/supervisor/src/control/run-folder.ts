@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
+import { statsOf } from '../stats-of.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** What the address of a Unix socket can hold, on the system that can hold least. */
@@ -122,15 +123,28 @@ const advice = 'name another folder with --run-dir'
 
 function makePrivate(folder: string): void {
   try {
-    mkdirSync(folder, { mode: 0o700, recursive: true })
+    makeFolder(folder)
   } catch (error) {
     throw new UsageError(`${folder} cannot be made (${(error as NodeJS.ErrnoException).code}): ${advice}`)
   }
   checkPrivate(folder)
 }
 
+/** Node's own recursive mkdir never ends where a folder cannot be made though its parent is there, as below /proc. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statsOf(folder)?.isDirectory()) return
+    if (code !== 'ENOENT' || existsSync(dirname(folder))) throw error
+    makeFolder(dirname(folder))
+    mkdirSync(folder, { mode: 0o700 })
+  }
+}
+
 function checkPrivate(folder: string): void {
-  const stats = statSync(folder, { throwIfNoEntry: false })
+  const stats = statsOf(folder)
   if (isWindows || stats === undefined) return
   const { mode, uid } = stats
   if (uid !== process.getuid!()) throw new UsageError(`${folder} belongs to another user: ${advice}`)

@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { RunFolder } from '../control/run-folder.ts'
+import { statsOf } from '../stats-of.ts'
 import { type Examination, type Finding, problem } from './examination.ts'
 
 /** Whether a start could make its run folder and write its log; nothing is made or written. */
@@ -24,7 +25,7 @@ function checkRunFolder(runFolder: RunFolder): Finding[] {
 function checkLog(runFolder: RunFolder, logFile: string): Finding[] {
   // The run folder's own fate has been told.
   if (dirname(logFile) === runFolder.path && !existsSync(logFile)) return []
-  const isFolder = statSync(logFile, { throwIfNoEntry: false })?.isDirectory()
+  const isFolder = statsOf(logFile)?.isDirectory()
   const blocked = isFolder
     ? 'it is a folder'
     : existsSync(logFile)
@@ -39,7 +40,7 @@ function checkLog(runFolder: RunFolder, logFile: string): Finding[] {
 /** Why a path cannot be written, or made where it may be made; undefined if it can be. */
 function blockedAt(path: string, mayBeMade = true): string | undefined {
   const found = mayBeMade ? nearest(path) : path
-  const stats = statSync(found, { throwIfNoEntry: false })
+  const stats = statsOf(found)
   if (stats === undefined) return `${found} does not exist`
   if (found !== path && !stats.isDirectory()) return `${found} is a file`
   try {

@@ -6,12 +6,17 @@ const LISTENING = '0A'
 export function findPortHolder(port: number): { name: string; pid: number } | undefined {
   try {
     const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => listeningInodes(file, port)))
-    if (inodes.size === 0) return undefined
-    const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && holdsSocket(name, inodes))
-    return pid === undefined ? undefined : { name: nameOf(pid), pid: Number(pid) }
+    return findSocketHolder(inodes)
   } catch {
     return undefined
   }
+}
+
+/** Which process has one of these sockets open; undefined where that cannot be told. */
+export function findSocketHolder(inodes: ReadonlySet<string>): { name: string; pid: number } | undefined {
+  if (inodes.size === 0) return undefined
+  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && holdsSocket(name, inodes))
+  return pid === undefined ? undefined : { name: nameOf(pid), pid: Number(pid) }
 }
 
 function listeningInodes(file: string, port: number): string[] {
