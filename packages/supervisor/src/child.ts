@@ -92,7 +92,7 @@ function createContext(log: Logger, name: string, index: number, isSuccessor: bo
     log,
     name,
     restartOnChange() {
-      watcher ??= new FileWatcher(onFileChange)
+      watcher ??= new FileWatcher(onFileChange, onPoll)
     },
     whenPlaceIsFree: () => (isSuccessor ? whenPlaceIsFree() : Promise.resolve()),
   }
@@ -118,6 +118,12 @@ function onStartFailed(error: unknown): void {
 function onFileChange(file: string): void {
   log?.info({ file }, 'a file changed: starting again')
   tellMaster({ type: 'restart' }, () => void stop(OWN_STOP_TIMEOUT_MS))
+}
+
+/** Editors and build tools use up what the system has to tell of changes. */
+function onPoll({ code, message }: NodeJS.ErrnoException): void {
+  const setting = code === 'EMFILE' ? 'fs.inotify.max_user_instances' : 'fs.inotify.max_user_watches'
+  log?.warn({}, `--watch looks at every file once a second, because of ${message}; \`sysctl ${setting}\` is the limit`)
 }
 
 async function answer({ id, query, question }: AskMessage): Promise<void> {

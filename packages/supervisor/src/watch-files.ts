@@ -1,18 +1,26 @@
-import { type FSWatcher, statSync, watch } from 'node:fs'
+import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import { statsOf } from './stats-of.ts'
 
 /** Editors write a file in several steps; what happens within this time is one change. */
 const SETTLE_MS = 50
+
+/** How often files are looked at where the system does not tell of changes. */
+const POLL_MS = 1000
 
 /** Calls back once when one of its files has a new content, also when an editor put another file in its place. */
 export class FileWatcher {
   readonly #directories = new Map<string, FSWatcher>()
   readonly #files = new Map<string, string | undefined>()
   readonly #onChange: (file: string) => void
+  readonly #onPoll: (error: NodeJS.ErrnoException) => void
+  #polling: NodeJS.Timeout | undefined
   #settling: NodeJS.Timeout | undefined
 
-  constructor(onChange: (file: string) => void) {
+  /** `onPoll` is called when the system tells of no more changes, and files are looked at every second instead. */
+  constructor(onChange: (file: string) => void, onPoll: (error: NodeJS.ErrnoException) => void) {
     this.#onChange = onChange
+    this.#onPoll = onPoll
   }
 
   add(file: string): void {
@@ -20,11 +28,18 @@ export class FileWatcher {
     this.#files.set(file, fingerprint(file))
     const directory = dirname(file)
     // The directory, because a watched file that is replaced is watched no longer.
-    if (!this.#directories.has(directory)) this.#directories.set(directory, this.#watch(directory))
+    if (this.#polling !== undefined || this.#directories.has(directory)) return
+    try {
+      this.#directories.set(directory, this.#watch(directory))
+    } catch (error) {
+      this.#polling = setInterval(() => this.#compare(), POLL_MS)
+      this.#onPoll(error as NodeJS.ErrnoException)
+    }
   }
 
   close(): void {
     clearTimeout(this.#settling)
+    clearInterval(this.#polling)
     for (const watcher of this.#directories.values()) watcher.close()
     this.#directories.clear()
   }
@@ -53,6 +68,6 @@ export class FileWatcher {
 }
 
 function fingerprint(file: string): string | undefined {
-  const stats = statSync(file, { throwIfNoEntry: false })
+  const stats = statsOf(file)
   return stats && `${stats.ino}:${stats.mtimeMs}:${stats.size}`
 }

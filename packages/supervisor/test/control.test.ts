@@ -100,7 +100,10 @@ describe('stop', () => {
     expect(await foreground.exit()).toBe(0)
     // A cluster that does not run is stopped already, but has nothing to show.
     expect(await cluster.run('stop')).toEqual({ code: 0, errors: '', text: expect.stringMatching(/^not running/) })
-    expect(await cluster.run('status')).toMatchObject({ code: 3, errors: expect.stringMatching(/^commanded status: not running/) })
+    expect(await cluster.run('status')).toMatchObject({
+      code: 3,
+      errors: expect.stringMatching(/^commanded status: not running/),
+    })
   })
 
   test('gives processes that drain their time, others a share of 2.5 s', async () => {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
@@ -7,6 +8,9 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nextRestartPauseMs } from '../src/restart-pause.ts'
 import { fixture, type LogLine, Program } from './program.ts'
+
+/** For `unshare`: limits that are of its own. */
+const OWN_LIMITS = ['--user', '--map-root-user']
 
 let directory: string
 let programs: Program[]
@@ -262,6 +266,30 @@ describe('--watch', () => {
     expect(await program.line((line) => line.loaded === 22)).toMatchObject({ msg: 'ready' })
     expect(program.log.find(({ msg }) => msg === 'asked to stop')?.pid).toBe(before.pid)
     expect(program.log.some(isRestart)).toBe(false)
+  })
+
+  const limited = spawnSync('unshare', [...OWN_LIMITS, 'true']).status === 0
+  const skipped = limited ? '' : ' (skipped: this host makes no user namespaces)'
+  test.skipIf(!limited).each([
+    ['max_inotify_watches', 'fs.inotify.max_user_watches'],
+    ['max_inotify_instances', 'fs.inotify.max_user_instances'],
+  ])(`looks at the files itself where %s is reached${skipped}`, async (limit, setting) => {
+    const module = join(directory, 'module.mts')
+    writeFileSync(module, 'export const value: number = 1')
+    const command = `echo 0 > /proc/sys/user/${limit}; exec "$@"`
+    const program = new Program(fixture('app.mjs'), ['--load', module, '--watch'], {}, [
+      'unshare',
+      ...OWN_LIMITS,
+      'sh',
+      '-c',
+      command,
+      'sh',
+    ])
+    programs.push(program)
+    expect((await program.line(({ level }) => level === 'warn')).msg).toContain(setting)
+    await program.ready()
+    writeFileSync(module, 'export const value: number = 22')
+    await program.line((line) => line.loaded === 22)
   })
 
   test('a syntax error waits for the file to change, at the first start and later', async () => {

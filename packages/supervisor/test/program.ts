@@ -25,8 +25,15 @@ export class Program {
   stderr = ''
   readonly #exited: Promise<[code: number | null, signal: NodeJS.Signals | null]>
 
-  constructor(file: string, args: readonly string[] = [], env: Record<string, string> = {}) {
-    this.process = spawn(process.execPath, [file, ...args], {
+  /** `prefix` comes before its command line. */
+  constructor(
+    file: string,
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+    prefix: readonly string[] = [],
+  ) {
+    const [command, ...rest] = [...prefix, process.execPath, file, ...args]
+    this.process = spawn(command!, rest, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
