@@ -8,7 +8,7 @@ export function temporaryFolder(files: Record<string, string>): { path(name: str
   const folder = mkdtempSync(join(tmpdir(), 'gatewayworker-test-'))
   onTestFinished(() => rmSync(folder, { force: true, recursive: true }))
   const path = (name: string) => join(folder, name)
-  function write(name: string, text: string): void {
+  function write(name: string, text: string | Buffer): void {
     writeFileSync(path(name), text)
   }
   for (const [name, text] of Object.entries(files)) write(name, text)

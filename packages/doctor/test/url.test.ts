@@ -76,6 +76,17 @@ describe('what keeps clients away is named rightly', () => {
     expect(words(examination)).toContain('https://elsewhere.example/')
   })
 
+  it.each([
+    ['https://user:SECRET@elsewhere.example/push?token=SECRET#SECRET', 'https://elsewhere.example/push'],
+    ['/push?token=SECRET', '/push'],
+    ['//elsewhere.example/push?SECRET', '//elsewhere.example/push'],
+    ['http://[SECRET', 'an address that is none'],
+  ])('a redirect to %j, without what may be secret', async (location, shown) => {
+    const examination = await examine(await webServer(301, '', { location }))
+    expect(words(examination)).toContain(`${shown}: browsers do not follow`)
+    expect(words(examination)).not.toContain('SECRET')
+  })
+
   it('a proxy in front of a gateway that strips the Upgrade headers', async () => {
     const examination = await examine(await plainProxy(target))
     expect(codes(examination)).toEqual(['GW-URL-NO-UPGRADE'])

@@ -11,6 +11,9 @@ export function describeModuleError(error: unknown, files: readonly string[]): u
   const typescript = describeTransformError(error)
   if (typescript !== undefined) return new UsageError(typescript)
   if (/^(?:ERR_)?MODULE_NOT_FOUND$/.test((error as NodeJS.ErrnoException).code ?? '')) return describeNotFound(error)
+  const [, packageFile] = /^Error parsing: (.+)$/.exec(error.message) ?? []
+  if (packageFile !== undefined)
+    return new UsageError(`${packageFile} cannot be read: save it as JSON, in UTF-8 without a byte order mark`)
   if (!(error instanceof SyntaxError)) return error
   const javascript = describeDecorated(error.stack ?? '') ?? checkSyntax(files)
   return new UsageError(javascript ?? `${error.name}: ${error.message}`)

@@ -102,11 +102,11 @@ export const registerAddress: OptionType<string> = {
   hint: 'HOST:PORT|etcd://HOST:PORT',
   parse(raw, baseDir) {
     const written = text.parse(raw, baseDir).trim()
-    if (!/^etcds?:\/\//i.test(written)) return formatAddress(parseAddress(written))
+    const isEtcd = /^etcds?:\/\//i.test(written)
+    if (!isEtcd && !written.includes('@')) return formatAddress(parseAddress(written))
     // It may hold a password.
-    if (!URL.canParse(written) || new URL(written).hostname === '')
-      throw new UsageError('must be etcd://HOST:PORT/CLUSTER')
-    return written
+    if (isEtcd && URL.canParse(written) && new URL(written).hostname !== '') return written
+    throw new UsageError('must be HOST:PORT, or etcd://HOST:PORT/CLUSTER')
   },
 }
 
@@ -133,7 +133,7 @@ export const clientUrl: OptionType<URL> = {
   parse(raw, baseDir) {
     const written = text.parse(raw, baseDir).trim()
     if (!/^wss?:\/\//i.test(written) || !URL.canParse(written))
-      throw new UsageError(`must look like wss://example.com/ws, not ${JSON.stringify(raw)}`)
+      throw new UsageError(`must look like wss://example.com/ws, not ${JSON.stringify(withoutSecrets(written))}`)
     return new URL(written)
   },
 }
@@ -177,6 +177,11 @@ export function list<T>(type: OptionType<T>): OptionType<T[]> {
       return items.map((item) => type.parse(item, baseDir))
     },
   }
+}
+
+/** An address without what may be a password or token. */
+function withoutSecrets(address: string): string {
+  return address.replace(/\?.*$/s, '?…').replace(/^([^@]*\/\/)?.*@/s, '$1…@')
 }
 
 function parseNumber(

@@ -5,3 +5,9 @@ const UNPRINTABLE = /[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069
 export function printable(text: string): string {
   return text.replaceAll(UNPRINTABLE, '?')
 }
+
+/** A value as JSON for programs and people, which says the same with such characters escaped. */
+export function printableJson(value: unknown): string {
+  const escapeOne = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(value, null, 2).replaceAll(UNPRINTABLE, escapeOne)
+}

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { RunFolder, runFolderOf } from '../src/control/run-folder.ts'
 import { CommandedCluster, isAlive } from './commanded.ts'
 import type { LogLine } from './program.ts'
@@ -42,6 +42,69 @@ describe('the run folder', () => {
     const deep = `/${'deep/'.repeat(30)}`
     expect(Buffer.byteLength(new RunFolder(deep).socket)).toBeLessThanOrEqual(103)
     expect(new RunFolder(deep).socket).not.toBe(new RunFolder(`${deep}er`).socket)
+  })
+})
+
+/** Whoever answers in a master's place. */
+async function answerAs(path: string, ...replies: object[]): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.write(`${JSON.stringify({ pid: process.pid, type: 'hello', version: '0' })}\n`)
+    socket.once('data', () => socket.end(replies.map((reply) => `${JSON.stringify(reply)}\n`).join('')))
+  })
+  await once(server.listen(path), 'listening')
+  onTestFinished(() => void server.close())
+}
+
+describe('an answer', () => {
+  test('neither moves the cursor nor changes the colours', async () => {
+    const cluster = new CommandedCluster()
+    mkdirSync(cluster.runDir, { mode: 0o700 })
+    const nasty = 'a\x1b[2Jb\u009b31mc\u202ed\re'
+    const replies = [
+      { text: nasty, type: 'progress' },
+      { message: nasty, type: 'error' },
+    ]
+    await answerAs(new RunFolder(cluster.runDir).socket, ...replies)
+    const { errors, text } = await cluster.run('reload')
+    expect(text).toBe('a?[2Jb?31mc?d?e\n')
+    expect(errors).toBe('commanded reload: a?[2Jb?31mc?d?e\n')
+  })
+
+  test('is escaped in JSON', async () => {
+    const cluster = new CommandedCluster()
+    mkdirSync(cluster.runDir, { mode: 0o700 })
+    const value = { processes: ['\u009b31m', '\x1b'], total: {} }
+    await answerAs(new RunFolder(cluster.runDir).socket, { type: 'result', value })
+    const { text } = await cluster.run('status', '--json')
+    expect(text).toContain('"\\u009b31m"')
+    expect(JSON.parse(text)).toEqual(value)
+  })
+
+  test('of a folder that others can write to is refused', async () => {
+    const cluster = new CommandedCluster()
+    mkdirSync(cluster.runDir)
+    chmodSync(cluster.runDir, 0o777)
+    await answerAs(new RunFolder(cluster.runDir).socket, { type: 'progress', text: 'stopped' })
+    const { code, errors, text } = await cluster.run('stop')
+    expect({ code, errors, text }).toEqual({
+      code: 2,
+      errors: `commanded stop: ${cluster.runDir} can be written to by other users: chmod 700 it\n`,
+      text: '',
+    })
+  })
+
+  const isRoot = process.getuid?.() === 0
+  const skipped = isRoot ? '' : ' (skipped: only root gives files away)'
+  test.skipIf(!isRoot)(`of another user's folder is refused where everybody can make one${skipped}`, async () => {
+    const cluster = new CommandedCluster()
+    chmodSync(cluster.folder, 0o1777)
+    mkdirSync(cluster.runDir, { mode: 0o700 })
+    const { socket } = new RunFolder(cluster.runDir)
+    await answerAs(socket, { type: 'progress', text: 'stopped' })
+    chownSync(cluster.runDir, 65_534, 65_534)
+    const { code, errors } = await cluster.run('stop')
+    expect({ code, errors }).toEqual({ code: 2, errors: `commanded stop: ${cluster.runDir} belongs to another user\n` })
   })
 })
 
@@ -170,7 +233,12 @@ describe('the control socket', () => {
       .trim()
       .split('\n')
       .map((reply) => JSON.parse(reply))
-    expect(hello).toEqual({ pid: cluster.pid(), type: 'hello', version: expect.any(String) })
+    expect(hello).toEqual({
+      cluster: { runFolder: cluster.runDir },
+      pid: cluster.pid(),
+      type: 'hello',
+      version: expect.any(String),
+    })
     expect(error).toEqual({ message: expect.stringMatching(message), type: 'error' })
   })
 

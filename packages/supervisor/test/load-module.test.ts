@@ -152,6 +152,113 @@ test.each(['Broken.ts', 'Broken.mts', 'Broken.cts', 'Broken.js', 'Broken.mjs', '
   },
 )
 
+/** One process for all, because there are many. */
+async function loadAll(names: readonly string[]): Promise<Record<string, unknown>> {
+  const loader = new URL('../dist/module-loader.js', import.meta.url).href
+  const code = `
+const { ModuleLoader } = await import(${JSON.stringify(loader)})
+const values = {}
+for (const name of process.argv.slice(1)) {
+  const module = await new ModuleLoader().load(${JSON.stringify(directory)} + '/' + name).catch((error) => ({ value: error.message }))
+  values[name] = module.value
+}
+console.log(JSON.stringify(values))`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code, ...names])
+  return JSON.parse(stdout)
+}
+
+/** A file's name and its code, with types where it has them. */
+type Kind = [name: string, code: (types: string) => string]
+
+describe('every kind of module that Node knows, with a byte order mark and without', () => {
+  const esm = (types: string) => `import { sep } from 'node:path'\nexport const value${types} = sep`
+  const cjs = (types: string) =>
+    `const { sep } = require('node:path')\nconst value${types} = sep\nexports.value = value`
+  const packages = { commonjs: '{"type": "commonjs"}', module: '{"type": "module"}', none: '{}' }
+
+  test.each(Object.keys(packages) as (keyof typeof packages)[])('"type": %s', async (type) => {
+    const isModule = type === 'module'
+    const esmByType: Kind[] = [['esm.js', esm]]
+    const cjsByType: Kind[] = [
+      ['cjs.js', cjs],
+      ['cjs.ts', cjs],
+    ]
+    const codes: Kind[] = [
+      ['esm.ts', esm],
+      ['esm.mts', esm],
+      ['esm.cts', esm],
+      ['esm.mjs', esm],
+      ['cjs.cts', cjs],
+      ['cjs.cjs', cjs],
+      // Node itself takes no ES module from a package that says "commonjs".
+      ...(isModule ? esmByType : cjsByType),
+    ]
+    const files = codes.flatMap(([name, code]) => {
+      const text = code(/ts$/.test(name) ? ': string' : '')
+      return [
+        [name, text],
+        [`bom-${name}`, `\ufeff${text}`],
+      ]
+    })
+    write({ ...Object.fromEntries(files), 'package.json': packages[type] })
+    const names = files.map(([name]) => name!)
+    expect(await loadAll(names)).toEqual(Object.fromEntries(names.map((name) => [name, '/'])))
+  })
+})
+
+describe('a tsconfig.json', () => {
+  test.each([
+    ['extends what is not installed', '{"extends": "@tsconfig/node20/tsconfig.json"}', /File '@tsconfig.*' not found/],
+    ['extends itself', '{"extends": "./tsconfig.json"}', /Circularity detected/],
+  ])('that %s is named, and what to do', async (_what, tsconfig, why) => {
+    write({ 'Events.mts': 'export const value: number = 1', 'tsconfig.json': tsconfig })
+    const { error } = await load('Events.mts')
+    expect(error!.name).toBe('UsageError')
+    expect(error!.message).toMatch(why)
+    expect(error!.message.startsWith(`${join(directory, 'tsconfig.json')} cannot be used: `)).toBe(true)
+    expect(error!.message).toMatch(/put another tsconfig\.json nearer to your files$/)
+  })
+
+  test.each([
+    ['begins with a byte order mark', '\ufeff{"compilerOptions": {"paths": {"near": ["./other.mts"]}}}'],
+    ['has comments and commas', '{"compilerOptions": {"paths": {"near": ["./other.mts"]},}, /* all */}'],
+  ])('may be one that %s', async (_what, tsconfig) => {
+    const files = { 'Events.mts': "export { value } from 'near'", 'other.mts': 'export const value: number = 7' }
+    write({ ...files, 'tsconfig.json': tsconfig })
+    expect((await load('Events.mts')).value).toBe(7)
+  })
+
+  test('may be a folder, which says nothing', async () => {
+    mkdirSync(join(directory, 'tsconfig.json'))
+    write({ 'Events.mts': 'export const value: number = 7' })
+    expect((await load('Events.mts')).value).toBe(7)
+  })
+})
+
+test.each([
+  ['Events.js', 'export const value = 7', undefined],
+  [
+    'Events.ts',
+    'export const value: number = 7',
+    /package\.json cannot be read: save it as JSON, in UTF-8 without a byte/,
+  ],
+])('a package.json with a byte order mark beside %s', async (name, code, message) => {
+  write({ [name]: code, 'package.json': '\ufeff{"type": "module"}' })
+  const { error, value } = await load(name)
+  if (message === undefined) expect(value).toBe(7)
+  else expect(error!.message).toMatch(message)
+})
+
+test('a package.json that is none is named', async () => {
+  write({ 'Events.js': '', 'package.json': '{"type": ' })
+  const { error } = await load('Events.js')
+  expect(error!.message).toMatch(/package\.json cannot be read as JSON: /)
+})
+
+test('a module that is gone is named', async () => {
+  expect((await load('Events.js')).error!.message).toBe(`${join(directory, 'Events.js')} is gone`)
+})
+
 test('a syntax error in an imported file names that file', async () => {
   write({ 'Events.mts': "import './broken.mts'", 'broken.mts': 'let 1' })
   const { error, files } = await load('Events.mts')

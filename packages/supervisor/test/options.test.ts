@@ -147,6 +147,20 @@ describe('mistakes are named', () => {
     await expect(read(args)).rejects.toThrow(expect.objectContaining({ message, name: 'UsageError' }))
   })
 
+  test.each(['https://example.com/?token=SECRET', 'ws:user:SECRET@example.com', 'example.com/?SECRET\n@'])(
+    '--url %j, without what may be secret',
+    (url) => {
+      expect(() => types.clientUrl.parse(url, '/')).toThrow('must look like wss://example.com/ws, not ')
+      expect(() => types.clientUrl.parse(url, '/')).not.toThrow('SECRET')
+    },
+  )
+
+  test('a register with a misspelt scheme, without its password', () => {
+    expect(() => types.registerAddress.parse('etc://user:SECRET@example.com:2379/shop', '/')).toThrow(
+      /^must be HOST:PORT, or etcd:\/\/HOST:PORT\/CLUSTER$/,
+    )
+  })
+
   test('in the environment', async () => {
     await expect(read([], { GW_START_PORT: 'x' })).rejects.toThrow('GW_START_PORT must be a whole number')
   })

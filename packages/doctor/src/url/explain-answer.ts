@@ -60,7 +60,7 @@ export function explainAnswer(url: URL, { body, headers, status }: PlainAnswer):
   if (status >= 300 && status < 400) {
     return problem(
       'GW-URL-REDIRECT',
-      `${says}, to ${headers.location}: browsers do not follow that with a WebSocket.`,
+      `${says}, to ${showLocation(url, headers.location)}: browsers do not follow that with a WebSocket.`,
       'Let the page connect to the address that it leads to (https:// is wss:// there), or take the redirect off this path.',
     )
   }
@@ -69,6 +69,11 @@ export function explainAnswer(url: URL, { body, headers, status }: PlainAnswer):
     `${says} and no WebSocket: a web server answers itself.`,
     `The path ${pathname} is not handed to the gateways: proxy it to the port of --listen. ${NGINX_UPGRADE}`,
   )
+}
+
+/** Where a redirect leads, which often repeats the token that it was asked with. */
+function showLocation(url: URL, location = 'nowhere'): string {
+  return URL.canParse(location, originOf(url)) ? showUrl(new URL(location, originOf(url))) : 'an address that is none'
 }
 
 /** Gateways say so to a request without those headers, which ours had: somebody on the way has taken them. */

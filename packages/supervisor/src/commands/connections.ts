@@ -1,5 +1,6 @@
 import type { OptionTable } from '../define-app.ts'
 import { flag, integer, text } from '../option-types.ts'
+import { printableJson } from '../printable.ts'
 import { formatConnections } from '../status/format-connections.ts'
 import type { Call } from './cluster-program.ts'
 import { connectRunning, readClusterCall } from './connect-cluster.ts'
@@ -23,5 +24,5 @@ export async function connections(call: Call): Promise<void> {
   const found = await client.request('connections', query)
   client.close()
   const screen = new Screen(false)
-  screen.show(json ? JSON.stringify(found, null, 2) : formatConnections(found, query.offset, screen.columns))
+  screen.show(json ? printableJson(found) : formatConnections(found, query.offset, screen.columns))
 }

@@ -11,6 +11,7 @@ import { examineHost } from '../doctor/examine-host.ts'
 import { examineMembers } from '../doctor/examine-members.ts'
 import { createReport, formatReport, isHealthy } from '../doctor/format-report.ts'
 import { flag } from '../option-types.ts'
+import { printableJson } from '../printable.ts'
 import { commonOptions, readFlags, readOptions } from '../read-options.ts'
 import { exitProcess } from '../terminal.ts'
 import { UsageError } from '../usage-error.ts'
@@ -60,7 +61,7 @@ export async function doctor(call: Call): Promise<void> {
   ])
   const report = createReport([...cluster, ...(looks === undefined ? [] : [{ where: HERE, ...looks }])])
   const screen = new Screen(false)
-  screen.show(json ? JSON.stringify(report, null, 2) : formatReport(report, screen.columns))
+  screen.show(json ? printableJson(report) : formatReport(report, screen.columns))
   exitProcess(isHealthy(report) ? 0 : 1)
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OptionTable } from '../define-app.ts'
 import { flag } from '../option-types.ts'
+import { printableJson } from '../printable.ts'
 import type { ClusterStatus } from '../status/cluster-status.ts'
 import { formatStatus } from '../status/format-status.ts'
 import type { Call } from './cluster-program.ts'
@@ -19,7 +20,7 @@ const options = {
 export async function status(call: Call): Promise<void> {
   const read = await readClusterCall(call, 'status', 'Shows what each process does.', options)
   if (read === undefined) return
-  const show = read.values.json ? (status: ClusterStatus) => JSON.stringify(status, null, 2) : formatStatus
+  const show = read.values.json ? (status: ClusterStatus) => printableJson(status) : formatStatus
   const screen = new Screen(read.values.live)
   for (;;) {
     const client = await connectRunning(read)

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { printable } from '../printable.ts'
 import type { Finding, PlacedExamination } from './examination.ts'
 
 /** A finding, and everyone who found it. */
@@ -40,7 +41,12 @@ export function isHealthy({ findings }: DoctorReport): boolean {
 export function formatReport(report: DoctorReport, columns: number): string {
   const blocks = report.findings.map(({ code, fix, severity, what, where }) => {
     const head = style(`${severity} ${code}`, severity === 'problem' ? 'red' : 'yellow')
-    return [`${head}  ${where.join(', ')}`, ...wrap(what, columns), ...wrap(`Mend it: ${fix}`, columns), ''].join('\n')
+    return [
+      `${head}  ${printable(where.join(', '))}`,
+      ...wrap(what, columns),
+      ...wrap(`Mend it: ${fix}`, columns),
+      '',
+    ].join('\n')
   })
   return [...blocks, summarize(report)].join('\n')
 }
@@ -68,7 +74,7 @@ function rank({ severity }: Finding): number {
 function wrap(text: string, columns: number): string[] {
   const width = Math.max(40, Math.min(columns, 120) - 2)
   const lines: string[] = []
-  for (const word of text.split(/\s+/)) {
+  for (const word of printable(text).split(/\s+/)) {
     const last = lines.at(-1)
     if (last === undefined || last.length + word.length + 1 > width) lines.push(word)
     else lines[lines.length - 1] = `${last} ${word}`
