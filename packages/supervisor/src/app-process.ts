@@ -1,11 +1,12 @@
 import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
 import cluster from 'node:cluster'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { App } from './define-app.ts'
 import { endHandedOverWith } from './end-handed-over.ts'
 import { explainFailure } from './explain-failure.ts'
 import type { LogFile } from './log-file.ts'
-import type { MessageToMaster } from './messages.ts'
+import type { MessageToMaster, StartFailure } from './messages.ts'
 import { type ProcessKind, sendTo } from './process-run.ts'
 import { childDirectory } from './working-directory.ts'
 
@@ -69,10 +70,19 @@ export function createAppKind({
   function forkChild(stdio: Exclude<StdioOptions, string>): ChildProcess {
     // Cluster's children share every port they listen on, with those of other groups too, and get each connection by way of the
     // master: only for a group that wants it.
-    if (app.sharedListen === undefined || count === 1) return fork(childFile, { cwd: childDirectory(), stdio })
+    if (app.sharedListen === undefined || count === 1)
+      return orSayGone(fork(childFile, { cwd: childDirectory(), stdio }))
     cluster.setupPrimary({ args: [], cwd: childDirectory(), exec: childFile, stdio })
     const child = cluster.fork().process
     endHandedOverWith(child)
-    return child
+    return orSayGone(child)
   }
+}
+
+/** Says for a child that cannot load its own program why it is about to end. */
+function orSayGone(child: ChildProcess): ChildProcess {
+  if (existsSync(childFile)) return child
+  const failure: StartFailure = { message: `${childFile} is gone: install it again, or restart from where it is now` }
+  process.nextTick(() => child.emit('message', { failure, type: 'failed' } satisfies MessageToMaster))
+  return child
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -28,6 +28,13 @@ describe('credentials', () => {
       '-----BEGIN PRIVATE KEY-----',
     ])
     expect(read({})).toEqual({ allowLegacy: false, secretKey: '', tls: undefined })
+  })
+
+  it('may begin with a byte order mark', () => {
+    for (const name of ['ca.pem', 'cert.pem', 'key.pem'])
+      writeFileSync(join(folder, `bom-${name}`), `\ufeff${readFileSync(join(folder, name), 'utf8')}`)
+    const { tls } = read({ 'tls-ca': 'bom-ca.pem', 'tls-cert': 'bom-cert.pem', 'tls-key': 'bom-key.pem' })
+    expect(tls).toEqual(read({ 'tls-ca': 'ca.pem', 'tls-cert': 'cert.pem', 'tls-key': 'key.pem' }).tls)
   })
 
   it('are refused when a file is missing, or belongs to another', () => {

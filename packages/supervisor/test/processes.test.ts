@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nextRestartPauseMs } from '../src/restart-pause.ts'
 import { fixture, type LogLine, Program } from './program.ts'
@@ -148,6 +149,27 @@ describe('revival', () => {
     for (let times = 0; times < 9; times += 1) pauses.push(nextRestartPauseMs(pauses.at(-1)!, 50))
     expect(pauses.slice(1)).toEqual([100, 200, 400, 800, 1600, 3000, 3000, 3000, 3000])
     expect(nextRestartPauseMs(3_000, 10_000)).toBe(100)
+  })
+
+  test('says what is gone where the program itself was removed', async () => {
+    const copy = join(directory, 'supervisor')
+    const [dist, modules] = ['dist', 'node_modules'].map((name) =>
+      fileURLToPath(new URL(`../${name}`, import.meta.url)),
+    )
+    cpSync(dist!, join(copy, 'dist'), { recursive: true })
+    cpSync(fileURLToPath(new URL('../package.json', import.meta.url)), join(copy, 'package.json'))
+    symlinkSync(modules!, join(copy, 'node_modules'))
+    cpSync(fixture('app.mjs'), join(copy, 'test/fixtures/app.mjs'))
+    const program = new Program(join(copy, 'test/fixtures/app.mjs'))
+    programs.push(program)
+    const { pid } = await program.line(isReady)
+    await program.ready()
+    rmSync(join(copy, 'dist'), { recursive: true })
+    process.kill(pid, 'SIGKILL')
+    const [, failed] = await program.lines(2, isRestart)
+    expect(failed!.msg).toContain(
+      `before it was ready (${join(copy, 'dist/child.js')} is gone: install it again, or restart`,
+    )
   })
 
   test('a start that fails after the first is tried again', async () => {
