@@ -36,8 +36,11 @@ function openBoth(): StandardOutputs {
   const stdout = open(process.stdout, STDOUT)
   // What goes to the same place stays in its order.
   const stderr = isSame(STDOUT, STDERR) ? stdout : open(process.stderr, STDERR)
-  redirect(process.stdout, stdout)
-  redirect(process.stderr, stderr)
+  // Windows' consoles want to be written to by Node, which knows their characters.
+  if (process.platform !== 'win32') {
+    redirect(process.stdout, stdout)
+    redirect(process.stderr, stderr)
+  }
   return { stderr, stdout }
 }
 
@@ -53,12 +56,12 @@ function isSame(one: number, other: number): boolean {
  */
 function open({ _handle: handle }: StandardStream, descriptor: number): Output {
   // A file takes what it is given, or fails, at once.
-  if (handle === undefined) return new Output(descriptor)
+  if (handle?.fd === undefined) return new Output(descriptor)
   try {
     const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants
     return new Output(openSync(`/proc/self/fd/${descriptor}`, O_NOCTTY | O_NONBLOCK | O_WRONLY))
   } catch {
-    return new Output(handle.fd ?? descriptor, () => handle.setBlocking(false))
+    return new Output(handle.fd, () => handle.setBlocking(false))
   }
 }
 

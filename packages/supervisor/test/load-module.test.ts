@@ -235,18 +235,16 @@ describe('a tsconfig.json', () => {
   })
 })
 
-test.each([
-  ['Events.js', 'export const value = 7', undefined],
-  [
-    'Events.ts',
-    'export const value: number = 7',
-    /package\.json cannot be read: save it as JSON, in UTF-8 without a byte/,
-  ],
-])('a package.json with a byte order mark beside %s', async (name, code, message) => {
-  write({ [name]: code, 'package.json': '\ufeff{"type": "module"}' })
-  const { error, value } = await load(name)
-  if (message === undefined) expect(value).toBe(7)
-  else expect(error!.message).toMatch(message)
+test('a package.json with a byte order mark is read', async () => {
+  write({ 'Events.js': 'export const value = 7', 'package.json': '\ufeff{"type": "module"}' })
+  expect((await load('Events.js')).value).toBe(7)
+})
+
+test('a package.json with a byte order mark is read for TypeScript too, or named where tsx cannot, on Node 20', async () => {
+  write({ 'Events.ts': 'export const value: number = 7', 'package.json': '\ufeff{"type": "module"}' })
+  const { error, value } = await load('Events.ts')
+  const named = `${join(directory, 'package.json')} cannot be read: save it as JSON, in UTF-8 without a byte order mark`
+  expect(value ?? error!.message).toBe(process.versions.node.startsWith('20.') ? named : 7)
 })
 
 test('a package.json that is none is named', async () => {

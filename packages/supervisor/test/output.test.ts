@@ -153,10 +153,10 @@ exports.onStart = () => process.on('SIGWINCH', () => {
 test('what a process wrote before it died is there, whatever it was', async () => {
   const cluster = new CommandedCluster()
   const code = `${noisy}
-exports.write = () => console.log('x'.repeat(500_000) + 'last words')
 exports.onStart = () => setTimeout(() => {
-  exports.write()
-  throw new Error('died on purpose')
+  process.stdout.write('x'.repeat(500_000) + 'last words\\n', 'utf8', () => {
+    throw new Error('died on purpose')
+  })
 })`
   const { stdout } = start(foreground(cluster, code), ['ignore', 'pipe', 'inherit'])
   const seen: string[] = []
