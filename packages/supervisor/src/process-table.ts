@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { printable } from './printable.ts'
 import type { GroupSummary } from './process-group.ts'
 import type { LinkSummary, ReadySummary } from './run-cluster.ts'
 import { version } from './version.ts'
@@ -14,8 +15,10 @@ export function describeStart(
 ): string {
   const open = openUrl === undefined ? [] : [`Open ${openUrl}`]
   const links =
-    problems.length === 0 ? [] : ['Not every process is linked; those that are not keep trying:', ...problems]
-  const odd = warnings.map((warning) => `Warning: ${warning}`)
+    problems.length === 0
+      ? []
+      : ['Not every process is linked; those that are not keep trying:', ...problems.map(printable)]
+  const odd = warnings.map((warning) => `Warning: ${printable(warning)}`)
   return [formatProcessTable(groups, unlinked), ...odd, ...links, ...open, lastLine].join('\n')
 }
 

@@ -35,10 +35,8 @@ export interface LinkSummary {
 
 /** How a cluster runs. */
 export interface ClusterSettings {
-  /** The config file of the start. */
+  /** The config file of the start: commands find the cluster by it. */
   config?: DigestedConfig
-  /** Where the groups come from, if from a file: commands find the cluster by it. */
-  configFile?: string
   /** Where the log goes, if not to the standard output. */
   logFile?: LogFile
   logLevel?: string
@@ -62,7 +60,7 @@ export interface ClusterSettings {
  * ClusterError that names the master that runs already, when it cannot even begin.
  */
 export async function runCluster(members: readonly ClusterMember[], settings: ClusterSettings = {}): Promise<void> {
-  const { config, configFile, logFile, logLevel = 'info', onStartFailed, openUrl, runFolder } = settings
+  const { config, logFile, logLevel = 'info', onStartFailed, openUrl, runFolder } = settings
   process.title = 'gatewayworker: master'
   const processesLog = await createLog(logLevel, logFile)
   const log = processesLog.child({ process: 'master' })
@@ -71,7 +69,7 @@ export async function runCluster(members: readonly ClusterMember[], settings: Cl
   const master = new Master(createGroups(members, { log: processesLog, logFile, logLevel, runFolder }))
   const cluster = new RunningCluster(master, log, logFile, config)
   handleSignals(cluster)
-  if (runFolder !== undefined) await cluster.listen(runFolder, configFile)
+  if (runFolder !== undefined) await cluster.listen(runFolder)
   try {
     await master.start()
   } catch (error) {

@@ -36,8 +36,8 @@ export class RunningCluster {
     this.#master = master
   }
 
-  /** Listens for commands there; a ClusterError when another master does. `configFile` is told to those who look for the cluster. */
-  async listen(runFolder: RunFolder, configFile?: string): Promise<void> {
+  /** Listens for commands there; a ClusterError when another master does. */
+  async listen(runFolder: RunFolder): Promise<void> {
     const monitor = new ProcessMonitor(this.#master, this.#logFile?.path)
     const handlers: ControlHandlers = {
       connections: (query) => findConnections(this.#master.groups, query),
@@ -52,7 +52,7 @@ export class RunningCluster {
       },
     }
     const createServer = (): ControlServer => {
-      return new ControlServer({ configFile, runFolder: runFolder.path }, handlers, (command) => {
+      return new ControlServer({ configFile: this.#config?.path, runFolder: runFolder.path }, handlers, (command) => {
         if (command === 'stop') void this.exit(0)
       })
     }

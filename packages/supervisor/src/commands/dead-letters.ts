@@ -1,5 +1,6 @@
 import type { OptionTable } from '../define-app.ts'
 import { flag, list, text } from '../option-types.ts'
+import { printableJson } from '../printable.ts'
 import { formatDeadLetters } from '../status/format-dead-letters.ts'
 import type { Call } from './cluster-program.ts'
 import { connectRunning, readClusterCall } from './connect-cluster.ts'
@@ -26,6 +27,6 @@ export async function deadLetters(call: Call): Promise<void> {
   const found = await client.request('deadLetters', { replay })
   client.close()
   const screen = new Screen(false)
-  screen.show(json ? JSON.stringify(found, null, 2) : formatDeadLetters(found, screen.columns))
+  screen.show(json ? printableJson(found) : formatDeadLetters(found, screen.columns))
   if (Object.keys(found.refused).length > 0) process.exitCode = NOT_REPLAYED_EXIT_CODE
 }

@@ -1,4 +1,5 @@
 import { type DigestedConfig, digestConfigFile } from '../config-digest.ts'
+import { printable } from '../printable.ts'
 import type { Call } from './cluster-program.ts'
 import { connectRunning, readClusterCall } from './connect-cluster.ts'
 import { findConfig } from './find-config.ts'
@@ -17,13 +18,14 @@ export async function reload(call: Call): Promise<void> {
   client.close()
   say(replaced === 0 ? 'no process runs code of yours: nothing to reload' : `reloaded ${replaced} processes`)
   for (const warning of warnings) say(`warning: ${warning}`)
-  if (changed.length > 0) say(`${findConfig(call)} has changed; only \`restart\` applies: ${changed.join(', ')}`)
+  if (changed.length > 0)
+    say(`${findConfig(call, { forRunning: true })} has changed; only \`restart\` applies: ${changed.join(', ')}`)
   if (typeof config === 'string') say(`warning: ${config}; a restart would fail`)
 }
 
 /** The config file as it is now, or what is wrong with it, which is no reason not to reload. */
 async function readConfig(call: Call): Promise<DigestedConfig | string | undefined> {
-  const path = findConfig(call)
+  const path = findConfig(call, { forRunning: true })
   if (path === undefined) return undefined
   try {
     return await digestConfigFile(path, call.program.define(path).provide)
@@ -33,5 +35,5 @@ async function readConfig(call: Call): Promise<DigestedConfig | string | undefin
 }
 
 function say(text: string): void {
-  process.stdout.write(`${text}\n`)
+  process.stdout.write(`${printable(text)}\n`)
 }

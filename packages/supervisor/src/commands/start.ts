@@ -71,7 +71,6 @@ export async function prepareStart<Table extends OptionTable>(
   const place = { configFile: values['run-dir'] === undefined ? configFile : undefined, runFolder }
   const settings = {
     config: configFile === undefined ? undefined : await digestConfigFile(configFile, definition.provide),
-    configFile,
     logLevel: read.common['log-level'],
     openUrl,
     readyTimeoutMs: values['ready-timeout'] * 1000,
