@@ -6,7 +6,7 @@ import { Program } from './program.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 /** Those that switch a check of clients off where they are left out. */
-const REFUSED = ['GW_JWT_AUDIENCE', 'GW_JWT_ISSUER', 'GW_JWT_KEY_FILE', 'GW_JWT_SECRET']
+const REFUSED = ['GW_JWT_AUDIENCE', 'GW_JWT_ISSUER', 'GW_JWT_KEY_FILE', 'GW_JWT_SECRET', 'GW_JWT_SECRET_FILE']
 
 /** On any free port, and with a register that is not there. */
 const FLAGS: Record<string, readonly string[]> = {
@@ -39,6 +39,10 @@ test.each(REFUSED)('an empty %s is refused, since it would let clients in that h
   const program = start('gateway', { [name]: '' })
   expect(await program.exited).toEqual({ code: 2, signal: null })
   expect(program.errors).toMatch(new RegExp(`^start_gateway: ${name} is empty, .*: give it a value, or unset it\n$`))
+})
+
+test('an empty variable of tokens is none beside one that is not', async () => {
+  await start('gateway', { GW_JWT_KEY_FILE: '', GW_JWT_SECRET: 's'.repeat(48), GW_JWT_SECRET_FILE: ' ' }).ready()
 })
 
 test.each([

@@ -240,12 +240,12 @@ export const gatewayOptions = {
   },
   'jwt-issuer': {
     describe: 'Who must have issued the token',
-    emptyWouldDisable: 'a check of tokens',
+    emptyWouldDisable: 'the check of the issuer',
     type: { ...text, hint: 'ISS' },
   },
   'jwt-audience': {
     describe: 'For whom the token must be',
-    emptyWouldDisable: 'a check of tokens',
+    emptyWouldDisable: 'the check of the audience',
     type: { ...text, hint: 'AUD' },
   },
   'jwt-clock-tolerance': { default: 5, describe: "How far the issuer's clock may be from ours", type: seconds },

@@ -10,7 +10,7 @@ export interface Option<T = unknown> {
   alias?: string
   default?: DefaultValue
   describe: string
-  /** What an empty environment variable would switch off without a word: it is refused. Any other empty one is as not given. */
+  /** What an empty environment variable would switch off without a word: it is refused, unless another option of the same is given. Any other empty one is as not given. */
   emptyWouldDisable?: string
   /** Whether it is read from the command line only: what is for one call is not for the environment or a file. */
   flagOnly?: boolean

@@ -122,18 +122,30 @@ async function readGivenFlags(
   const baseDir = userDirectory(program.npmScript ?? program.command, env)
   if (program.configFile !== undefined) given.set('config', { baseDir, origin: '--config', raw: program.configFile })
   // GW_* variables of other programs are normal: one environment file may serve several kinds of process.
-  for (const [name, { emptyWouldDisable, flagOnly }] of Object.entries(program.options)) {
-    const variable = `GW_${name.replaceAll('-', '_').toUpperCase()}`
+  const empty: string[] = []
+  for (const [name, { flagOnly }] of Object.entries(program.options)) {
+    const variable = variableOf(name)
     const raw = env[variable]
     if (raw === undefined || flagOnly) continue
     // Docker Compose and the like set a variable that they have no value for to nothing.
-    if (raw.trim() !== '') given.set(name, { baseDir, origin: variable, raw })
-    else if (emptyWouldDisable !== undefined && !commandLine.flags.has(name)) {
-      throw new UsageError(
-        `${variable} is empty, which would switch ${emptyWouldDisable} off: give it a value, or unset it`,
-      )
-    }
+    if (raw.trim() === '') empty.push(name)
+    else given.set(name, { baseDir, origin: variable, raw })
   }
   for (const [name, raw] of commandLine.flags) given.set(name, { baseDir, origin: `--${name}`, raw })
+  refuseDisabling(program.options, empty, given)
   return { given }
+}
+
+/** Unless another option, or a flag, does the same. */
+function refuseDisabling(table: OptionTable, empty: readonly string[], given: ReadonlyMap<string, GivenOption>): void {
+  const kept = new Set([...given.keys()].map((name) => table[name]?.emptyWouldDisable))
+  for (const name of empty) {
+    const what = table[name]!.emptyWouldDisable
+    if (what === undefined || kept.has(what)) continue
+    throw new UsageError(`${variableOf(name)} is empty, which would switch ${what} off: give it a value, or unset it`)
+  }
+}
+
+function variableOf(name: string): string {
+  return `GW_${name.replaceAll('-', '_').toUpperCase()}`
 }
