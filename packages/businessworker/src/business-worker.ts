@@ -237,11 +237,11 @@ export class BusinessWorker {
     resumeWorkerTimers()
     this.#close()
     Gateway.usePool(undefined)
-    Gateway.close()
+    void Gateway.close()
   }
 
   #close(): void {
-    this.#pool?.close()
+    void this.#pool?.close()
     process.off('unhandledRejection', this.#onUnhandledRejection)
   }
 

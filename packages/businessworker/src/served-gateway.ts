@@ -116,7 +116,7 @@ export class ServedGateway implements LinkSurroundings {
   }
 
   send(command: number, connectionId: number, flag: number, ext: Uint8Array, body: Uint8Array = EMPTY): void {
-    if (this.isLinked) this.#gateway.link?.send(command, connectionId, flag, ext, body)
+    if (this.isLinked) this.#gateway.orders.sendOnLink({ body, command, connectionId, ext, flag })
   }
 }
 

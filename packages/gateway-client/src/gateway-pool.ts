@@ -14,11 +14,12 @@ import {
   UID_LEASE_MS,
 } from '@gatewayworker/protocol'
 import { type Watcher, watchGateways, withoutCredentials } from '@gatewayworker/register'
+import type { Order } from './order-queue.ts'
 import { PooledGateway } from './pooled-gateway.ts'
 import { type Holder, UidLookup } from './uid-lookup.ts'
 
 export interface GatewayPoolOptions extends Credentials {
-  /** Output that may wait for one gateway, in bytes, before senders wait. Default 10 240 000. */
+  /** Output that may wait for one gateway, in bytes; as much again may wait half a second for room. Default 10 240 000. */
   bufferSizeBytes?: number
   /** How long a question or a send may wait for a gateway, in milliseconds. Default 5 000. */
   deadlineMs?: number
@@ -37,15 +38,6 @@ export interface GatewayPoolOptions extends Credentials {
   role: Role
 }
 
-/** A command to gateways. Every order has all fields, so that all have one shape and sending one is quick. */
-export interface Order {
-  readonly body: Uint8Array | string
-  readonly command: number
-  readonly connectionId: number
-  readonly ext: Uint8Array | string
-  readonly flag: number
-}
-
 /** What one gateway answered. */
 export interface Answer {
   readonly gateway: PooledGateway
@@ -54,6 +46,7 @@ export interface Answer {
 
 /** How long calls wait for gateways if nothing else is said, in milliseconds. */
 export const DEFAULT_DEADLINE_MS = 5_000
+const DEFAULT_BUFFER_SIZE_BYTES = 10_240_000
 
 const openPools = new Set<GatewayPool>()
 // A program that ends right after a send has sent it all the same.
@@ -65,7 +58,8 @@ process.on('exit', () => {
  * A link to every gateway of the cluster: kept as the register says, used for sends, questions and (by a worker) events.
  *
  * Invariants: a gateway that is linked or listed is in the pool, and no other; orders to one gateway leave in the order in which they were
- * given; every wait ends at the deadline; nothing that was accepted is dropped while its link lives.
+ * given, and none of them waits for another gateway (`order-queue.ts`); every wait ends at the deadline; nothing that was accepted is dropped while
+ * its link lives; after a time in which this process stood still no order counts as sent before the gateway has answered.
  */
 export class GatewayPool {
   readonly deadlineMs: number
@@ -77,7 +71,6 @@ export class GatewayPool {
   readonly #options: GatewayPoolOptions
   readonly #uidLookup = new UidLookup(() => this.#gateways.values())
   readonly #watcher: Watcher
-  #fullLinks = 0
   #isClosed = false
   #isListed = false
   #listed: readonly string[] = []
@@ -96,7 +89,9 @@ export class GatewayPool {
 
   /** Output that no kernel has taken yet. */
   get bufferedBytes(): number {
-    return [...this.#gateways.values()].reduce((sum, { link }) => sum + (link?.bufferedBytes ?? 0), 0)
+    return [...this.#gateways.values()].reduce((sum, { link, orders }) => {
+      return sum + (link?.bufferedBytes ?? 0) + orders.waitingBytes
+    }, 0)
   }
 
   /** Every gateway of the cluster. */
@@ -151,50 +146,49 @@ export class GatewayPool {
   }
 
   /**
-   * Sends an order, `ext` in place of its own if given. Nothing comes back if the sender need not wait; else a promise that resolves when
-   * there is room on the link again, or rejects with the reason if the gateway could not be reached in time.
+   * Sends an order, `ext` in place of its own if given. Nothing comes back if it is on its way; else a promise that resolves when it is, or rejects with
+   * the reason if the gateway cannot be reached, or has no room for it, in time.
    */
   tell(gateway: PooledGateway, order: Order, ext = order.ext): Promise<void> | undefined {
-    const { link } = gateway
     this.toldOrders += 1
-    if (link === undefined) return this.#tellLater(gateway, order, ext)
-    link.send(order.command, order.connectionId, order.flag, ext, order.body)
-    return link.isFull ? link.drained() : undefined
+    return gateway.orders.send(order, ext)
   }
 
   /**
    * Asks, and resolves with the answer; undefined if the gateway has left the cluster meanwhile. Rejects with the reason if it cannot be
-   * reached or does not answer in time.
+   * reached, has no room for the question, or does not answer in time.
    */
-  async ask(gateway: PooledGateway, order: Order, ext = order.ext): Promise<Answer | undefined> {
-    const link = gateway.link ?? (await this.#whenUp(gateway))
-    if (link === undefined) return undefined
-    const value = await link.ask(order.command, this.deadlineMs, order.connectionId, order.flag, ext, order.body)
-    return { gateway, value }
+  ask(gateway: PooledGateway, order: Order, ext = order.ext): Promise<Answer | undefined> {
+    return gateway.orders.ask(order, ext, async (link, { body, command, connectionId, flag }) => {
+      return { gateway, value: await link.ask(command, this.deadlineMs, connectionId, flag, ext, body) }
+    })
   }
 
   /**
    * Gives an order to bind a uid, and resolves when no native process can miss the uid there any more. Rejects with the reason if the gateway
    * cannot be reached in time.
    */
-  async bindUid(gateway: PooledGateway, order: Order, uid: string): Promise<void> {
+  bindUid(gateway: PooledGateway, order: Order, uid: string): Promise<void> {
     this.toldOrders += 1
-    const link = gateway.link ?? (await this.#whenUp(gateway))
-    if (link === undefined) return
-    const { body, command, connectionId, ext, flag } = order
     // A gateway may have to wait for a process that stands still before it can answer.
     const deadlineMs = this.deadlineMs + UID_LEASE_MS
-    await gateway.uids.onOrder(uid, link.ask(command, deadlineMs, connectionId, flag, ext, body), link)
+    let sentOn: GatewayLink | undefined
+    const answer = gateway.orders.ask(order, order.ext, (link, { body, command, connectionId, flag }, ext) => {
+      sentOn = link
+      return link.ask(command, deadlineMs, connectionId, flag, ext, body)
+    })
+    return gateway.uids.onOrder(uid, answer, () => sentOn)
   }
 
-  /** Ends every link after its output was written. */
-  close(): void {
+  /** Ends every link after its output was written, for which gateways have `timeoutMs`. Resolves when it is, or is lost, which is logged. */
+  async close(timeoutMs?: number): Promise<void> {
     this.#isClosed = true
     this.#uidLookup.close()
     this.#watcher.close()
-    for (const gateway of this.#gateways.values()) gateway.close()
     for (const wake of this.#waiters) wake()
     openPools.delete(this)
+    const error = clientClosed()
+    await Promise.all(Array.from(this.#gateways.values(), (gateway) => gateway.close(error, timeoutMs)))
   }
 
   readonly #onRefused = (error: GatewayWorkerError): void => {
@@ -215,12 +209,19 @@ export class GatewayPool {
 
   #add(address: string): void {
     if (this.#isClosed) return
-    const { bufferSizeBytes, linkTimeoutMs, persistent = true, role, secretKey = '' } = this.#options
+    const {
+      bufferSizeBytes = DEFAULT_BUFFER_SIZE_BYTES,
+      linkTimeoutMs,
+      persistent = true,
+      role,
+      secretKey = '',
+    } = this.#options
     try {
       if (this.#gateways.has(gatewayKey(address))) return
       const gateway = new PooledGateway(address, {
         ...credentialsOf(this.#options),
         bufferSizeBytes,
+        deadlineMs: this.deadlineMs,
         hello: { instance: this.#instance, role, secretKey },
         linkTimeoutMs,
         log: this.#log,
@@ -238,18 +239,9 @@ export class GatewayPool {
     this.#log.info({ gateway: gateway.address }, 'linked to a gateway')
     this.#options.onUp?.(gateway, instance)
     this.#onChange?.()
-    const onFrame: LinkHandler['onFrame'] = (frame) => {
-      if (!gateway.uids.onFrame(frame, link)) this.#options.onFrame?.(frame, gateway)
-    }
-    // A backend gets answers only. Were it to read none while a gateway is full, and the gateway likewise, they would wait for each other.
-    if (this.#options.role.kind === 'client') return { onFrame }
-    if (this.#fullLinks > 0) link.pause()
     return {
-      onFrame,
-      onFull: this.#onFull,
-      onDrain: this.#onDrain,
-      onClose: () => {
-        if (link.isFull) this.#onDrain()
+      onFrame: (frame) => {
+        if (!gateway.uids.onFrame(frame, link)) this.#options.onFrame?.(frame, gateway)
       },
     }
   }
@@ -259,34 +251,14 @@ export class GatewayPool {
     this.#removeUnlisted(gateway)
   }
 
-  /** While the output to one gateway is stuck nothing new is read, so that handlers that do not wait make no more of it. */
-  readonly #onFull = (): void => {
-    this.#fullLinks += 1
-    this.#pause()
-  }
-
-  readonly #onDrain = (): void => {
-    this.#fullLinks -= 1
-    if (this.#fullLinks === 0) this.#resume()
-  }
-
-  /** Stops reading from all gateways. */
-  #pause(): void {
-    for (const { link } of this.#gateways.values()) link?.pause()
-  }
-
-  #resume(): void {
-    for (const { link } of this.#gateways.values()) link?.resume()
-  }
-
   #removeUnlisted(gateway: PooledGateway): void {
     if (this.#listed.includes(gateway.address)) return
-    gateway.close()
+    void gateway.close()
     this.#gateways.delete(gateway.key)
   }
 
   #firstGateway(): Promise<void> {
-    if (this.#isClosed) return Promise.reject(new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed'))
+    if (this.#isClosed) return Promise.reject(clientClosed())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -306,7 +278,7 @@ export class GatewayPool {
       const wake = () => {
         clearTimeout(timer)
         this.#waiters.delete(wake)
-        if (this.#isClosed) reject(new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed'))
+        if (this.#isClosed) reject(clientClosed())
         else if (this.#refusal !== undefined) reject(this.#refusal)
         else resolve()
       }
@@ -314,21 +286,7 @@ export class GatewayPool {
     })
   }
 
-  /** The link; undefined if the gateway has left the cluster, which is no fault, while the end of the pool is one. */
-  async #whenUp(gateway: PooledGateway): Promise<GatewayLink | undefined> {
-    const link = await gateway.whenUp(this.deadlineMs)
-    if (link === undefined && this.#isClosed) throw new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed')
-    return link
-  }
-
-  async #tellLater(gateway: PooledGateway, order: Order, ext: Order['ext']): Promise<void> {
-    const link = await this.#whenUp(gateway)
-    if (link === undefined) return // it left, and its clients with it
-    link.send(order.command, order.connectionId, order.flag, ext, order.body)
-    await link.drained()
-  }
-
-  /** Writes what waits. Nothing comes back if that has left this process, else a promise that resolves when it has. */
+  /** Writes what waits. Nothing comes back if that has left this process, but for gateways that are behind; else a promise that resolves when it has. */
   written(): Promise<unknown> | undefined {
     const waits: Promise<void>[] = []
     for (const { link } of this.#gateways.values()) {
@@ -342,4 +300,8 @@ export class GatewayPool {
   flush(): void {
     for (const { link } of this.#gateways.values()) link?.flush()
   }
+}
+
+function clientClosed(): GatewayWorkerError {
+  return new GatewayWorkerError('CLIENT_CLOSED', 'the client was closed')
 }

@@ -27,8 +27,9 @@ import {
 import { type BindTokenOptions, createBindToken, verifyBindToken } from './bind-token.ts'
 import { currentClient } from './current-client.ts'
 import { DroppedCalls } from './dropped-calls.ts'
-import { type Answer, DEFAULT_DEADLINE_MS, GatewayPool, type GatewayPoolOptions, type Order } from './gateway-pool.ts'
+import { type Answer, DEFAULT_DEADLINE_MS, GatewayPool, type GatewayPoolOptions } from './gateway-pool.ts'
 import { type EncodedMessage, encodeMessage, type Message } from './message.ts'
+import type { Order } from './order-queue.ts'
 import {
   askAndCombine,
   askForReceipt,
@@ -158,10 +159,14 @@ export class GatewayClient {
     this.#workerPool = pool
   }
 
-  /** Ends the links after what was sent; the next call would make new ones. */
-  close(): void {
-    this.#ownPool?.close()
+  /**
+   * Ends the links after what was sent; the next call would make new ones. Resolves when the gateways have taken it, or after `timeoutMs` (2 000 by default):
+   * what a gateway has not taken by then is lost, and the log says how much.
+   */
+  async close(timeoutMs?: number): Promise<void> {
+    const pool = this.#ownPool
     this.#ownPool = undefined
+    await pool?.close(timeoutMs)
   }
 
   // --- Sending -----------------------------------------------------------------------------------------------------------------
@@ -527,7 +532,7 @@ export class GatewayClient {
 
   #configure(change: GatewayClientOptions): void {
     this.#options = { ...this.#options, ...change }
-    this.close()
+    void this.close()
   }
 
   /** What every method returns: a promise that the caller may let go of. There is none of its own for a send that has left at once. */

@@ -1,7 +1,8 @@
 import { EMPTY, type GatewayWorkerError } from '@gatewayworker/protocol'
-import type { Answer, GatewayPool, Order } from './gateway-pool.ts'
+import type { Answer, GatewayPool } from './gateway-pool.ts'
 import { GatewayUnavailableError } from './gateway-unavailable-error.ts'
 import type { EncodedMessage } from './message.ts'
+import type { Order } from './order-queue.ts'
 import type { PooledGateway } from './pooled-gateway.ts'
 
 /** What became of a message. */

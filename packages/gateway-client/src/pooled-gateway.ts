@@ -1,17 +1,21 @@
 import {
+  Command,
   type Credentials,
   Dialer,
   type GatewayLink,
-  GatewayWorkerError,
+  type GatewayWorkerError,
   gatewayKey,
   type Hello,
   type LinkHandler,
   type Log,
 } from '@gatewayworker/protocol'
+import { OrderQueue } from './order-queue.ts'
 import { WatchedUids } from './watched-uids.ts'
 
 export interface PooledGatewayOptions extends Omit<Credentials, 'secretKey'> {
-  bufferSizeBytes?: number
+  bufferSizeBytes: number
+  /** How long orders and questions may wait for the gateway, in milliseconds. */
+  deadlineMs: number
   hello: Hello
   linkTimeoutMs?: number
   log: Log
@@ -22,31 +26,29 @@ export interface PooledGatewayOptions extends Omit<Credentials, 'secretKey'> {
   persistent: boolean
 }
 
-interface Waiter {
-  resolve(link: GatewayLink | undefined): void
-  reject(error: GatewayWorkerError): void
-}
-
-/** One gateway and the link to it, which is dialled again whenever it breaks. */
+/** One gateway, the link to it, which is dialled again whenever it breaks, and the queue of what is for it. */
 export class PooledGateway {
   /** "IPv4:LAN port" as the register tells it. */
   readonly address: string
   /** What all client ids of this gateway begin with. */
   readonly key: string
+  /** What is for the gateway; all but what is about the link itself goes through it. */
+  readonly orders: OrderQueue
   /** Which uids it may hold. */
   readonly uids = new WatchedUids()
   /** The link while it is up. */
   link: GatewayLink | undefined
+  readonly #deadlineMs: number
   readonly #dialer: Dialer
-  #downSince = performance.now()
   #lastError: GatewayWorkerError | undefined
-  #waiters = new Set<Waiter>()
 
   /** Throws a TypeError if the address is no "IPv4:port". */
   constructor(address: string, options: PooledGatewayOptions) {
-    const { log, onDown, onUp } = options
+    const { bufferSizeBytes, deadlineMs, log, onDown, onUp } = options
     this.address = address
     this.key = gatewayKey(address)
+    this.orders = new OrderQueue({ address, bufferSizeBytes, deadlineMs })
+    this.#deadlineMs = deadlineMs
     const [host = '', port] = address.split(':')
     this.#dialer = new Dialer({
       ...options,
@@ -55,12 +57,12 @@ export class PooledGateway {
       onUp: (link, peerInstance) => {
         this.link = link
         const handler = onUp(this, link, peerInstance)
-        for (const waiter of this.#waiters) waiter.resolve(link)
-        return handler
+        // Before the first frame is handed on, and a handler can answer it.
+        this.orders.onUp(link)
+        return { ...handler, onProgress: () => this.orders.onProgress() }
       },
       onDown: (error, retryMs) => {
         const wasUp = this.link !== undefined
-        if (wasUp) this.#downSince = performance.now()
         if (error.code === 'LINK_CLOSED' && error.cause === undefined) {
           log.info({ gateway: address }, 'a gateway has ended the link')
         } else if (wasUp || this.#lastError?.code !== error.code) {
@@ -69,7 +71,7 @@ export class PooledGateway {
         this.#lastError = error
         this.link = undefined
         this.uids.forget()
-        if (isForGood(error)) for (const waiter of this.#waiters) waiter.reject(error)
+        this.orders.onDown(error, isForGood(error))
         onDown(this)
       },
     })
@@ -77,46 +79,21 @@ export class PooledGateway {
 
   /** Why there is no link, in words; undefined while there is one. */
   get problem(): string | undefined {
-    return this.link === undefined ? `no link to the gateway ${this.address}: ${this.#reason.message}` : undefined
+    return this.link === undefined ? `no link to the gateway ${this.address}: ${this.orders.reason.message}` : undefined
+  }
+
+  /** This process stood still for so long that the gateway may have given the link up: nothing counts as sent before it has answered. */
+  doubtLink(): void {
+    this.uids.doubt()
+    void this.orders.doubt((link) => link.ask(Command.IS_ONLINE, this.#deadlineMs))
   }
 
   /**
-   * The link, now or as soon as it is up; nothing if the gateway leaves the cluster meanwhile. Rejects with the reason
-   * when the link has been down for `deadlineMs`: who comes later than that does not wait at all. Nor does anyone while the secret is wrong.
+   * Ends the link after its output, for good. What waits is rejected with the error; without one it resolves, as the gateway has left the cluster.
    */
-  whenUp(deadlineMs: number): Promise<GatewayLink | undefined> {
-    if (this.link !== undefined) return Promise.resolve(this.link)
-    if (isForGood(this.#reason)) return Promise.reject(this.#reason)
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        resolve: (link) => {
-          this.#forget(waiter, timer)
-          resolve(link)
-        },
-        reject: (error) => {
-          this.#forget(waiter, timer)
-          reject(error)
-        },
-      }
-      const leftMs = Math.max(0, this.#downSince + deadlineMs - performance.now())
-      const timer = setTimeout(() => waiter.reject(this.#reason), leftMs)
-      this.#waiters.add(waiter)
-    })
-  }
-
-  /** Ends the link after its output, for good. */
-  close(): void {
-    this.#dialer.close()
-    for (const waiter of this.#waiters) waiter.resolve(undefined)
-  }
-
-  get #reason(): GatewayWorkerError {
-    return this.#lastError ?? new GatewayWorkerError('HELLO_TIMEOUT', `${this.address} has not answered yet`)
-  }
-
-  #forget(waiter: Waiter, timer: NodeJS.Timeout): void {
-    clearTimeout(timer)
-    this.#waiters.delete(waiter)
+  close(error?: GatewayWorkerError, timeoutMs?: number): Promise<void> {
+    this.orders.close(error)
+    return this.#dialer.close(timeoutMs)
   }
 }
 

@@ -177,7 +177,7 @@ describe('a closed client', () => {
     const cluster = await startCluster()
     const push = cluster.push()
     expect(await push.getAllClientIdCount()).toBe(0)
-    push.close()
+    void push.close()
     expect(await push.getAllClientIdCount()).toBe(0)
   })
 
@@ -187,14 +187,14 @@ describe('a closed client', () => {
     const push = cluster.push()
     await push.isOnline(client.clientId)
     void push.sendToClient(client.clientId, 'm')
-    push.close()
+    void push.close()
     expect(await client.messages.next()).toBe('m')
   })
 
   test('rejects the calls that wait for a register', async () => {
     const push = pushTo('127.0.0.1:1', { deadlineMs: 60_000 })
     const sent = errorOf(push.sendToAll('m'))
-    push.close()
+    void push.close()
     expect(await sent).toMatchObject({ code: 'CLIENT_CLOSED' })
   })
 
@@ -206,7 +206,7 @@ describe('a closed client', () => {
     const push = pushTo(register.address, { deadlineMs: 60_000, log })
     const calls = [errorOf(push.sendToAll('m')), errorOf(push.getAllClientIdCount())]
     await log.next('no link to a gateway')
-    push.close()
+    void push.close()
     for (const call of calls) {
       const error = (await call) as GatewayUnavailableError
       expect(error).toMatchObject({ code: 'GATEWAY_UNAVAILABLE', missing: [dead] })

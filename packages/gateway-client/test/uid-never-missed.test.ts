@@ -202,7 +202,7 @@ class Cluster {
   bind(sender: Sender, gateway: Gateway, member: HubMember, uid: string): void {
     const { link } = sender.wires.get(gateway)!
     const answer = link.ask(Command.BIND_UID, BIND_DEADLINE_MS, member.connectionId, 0, uid, '')
-    const done = sender.uidsOf(gateway).onOrder(uid, answer, link)
+    const done = sender.uidsOf(gateway).onOrder(uid, answer, () => link)
     sender.ordered.get(gateway)!.add(uid)
     answer.then(
       () => member.uid === uid && this.#known.add({ gateway, member, uid }),

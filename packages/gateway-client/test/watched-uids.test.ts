@@ -66,7 +66,7 @@ describe('a gateway may hold', () => {
       const promise = new Promise<void>((resolve) => {
         answer[at] = resolve
       })
-      return uids.onOrder('a', promise, link)
+      return uids.onOrder('a', promise, () => link)
     })
     expect([mayHold('a'), mayHold('b')]).toEqual([true, false])
     answer[1]!()
@@ -79,7 +79,7 @@ describe('a gateway may hold', () => {
 
   test('what it did not answer for: it may do it yet', async () => {
     const { link, mayHold, uids } = await watched()
-    await uids.onOrder('a', Promise.reject(new GatewayWorkerError('QUESTION_TIMED_OUT', 'late')), link)
+    await uids.onOrder('a', Promise.reject(new GatewayWorkerError('QUESTION_TIMED_OUT', 'late')), () => link)
     expect(mayHold('a')).toBe(true)
   })
 })
@@ -87,9 +87,9 @@ describe('a gateway may hold', () => {
 test('an order that is lost with its link is no error, and one that makes no sense is', async () => {
   const { link, uids } = await watched()
   const tooLong = new GatewayWorkerError('FRAME_TOO_LONG', 'a uid of 10 MiB')
-  await expect(uids.onOrder('a', Promise.reject(tooLong), link)).rejects.toBe(tooLong)
+  await expect(uids.onOrder('a', Promise.reject(tooLong), () => link)).rejects.toBe(tooLong)
   link.isClosed = true
-  await uids.onOrder('b', Promise.reject(new GatewayWorkerError('LINK_CLOSED', 'closed')), link)
+  await uids.onOrder('b', Promise.reject(new GatewayWorkerError('LINK_CLOSED', 'closed')), () => link)
 })
 
 test.each([

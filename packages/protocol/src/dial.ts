@@ -26,7 +26,7 @@ export interface DialerOptions extends LinkOptions, Omit<Credentials, 'secretKey
 /** A link to a gateway, whichever dialect that speaks. */
 export type GatewayLink = Pick<
   Link,
-  'ask' | 'bufferedBytes' | 'drained' | 'flush' | 'isClosed' | 'isFull' | 'pause' | 'resume' | 'send' | 'written'
+  'ask' | 'bufferedBytes' | 'flush' | 'isClosed' | 'isFull' | 'pause' | 'resume' | 'send' | 'written'
 >
 
 const DEFAULT_HELLO_TIMEOUT_MS = 5_000
@@ -67,11 +67,11 @@ export class Dialer {
     this.#dial()
   }
 
-  /** Ends the link after its output was written, and dials no more. */
-  close(): void {
+  /** Ends the link after its output was written, and dials no more. Resolves when that is so. */
+  async close(timeoutMs?: number): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
-    this.#link?.close()
+    await this.#link?.close(timeoutMs)
   }
 
   /** Ends the link at once, and dials no more. */

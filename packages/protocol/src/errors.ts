@@ -40,6 +40,8 @@ export const ERROR_ADVICE = {
   PUBLIC_WITHOUT_SECRET:
     'Give the whole cluster a --secret-key, or bind an address that only this machine or its network reaches.',
   QUESTION_TIMED_OUT: 'The gateway did not answer in time: it is overloaded or cut off.',
+  QUEUE_FULL:
+    'The gateway takes less than it is sent: it stands still, is overloaded or badly connected. Send less, or give it more processes.',
   WEAK_SECRET:
     'Give the whole cluster a --secret-key of 16 characters or more: `openssl rand -hex 24` makes one. A short one can be guessed.',
   WRONG_GATEWAY:

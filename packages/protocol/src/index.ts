@@ -21,7 +21,15 @@ export type { GatewayDescription } from './describe.ts'
 export { Dialer, type DialerOptions, type GatewayLink } from './dial.ts'
 export type { ClientOrigin, Dialect, ToldClient } from './dialect.ts'
 export { ERROR_ADVICE, type ErrorCode, GatewayWorkerError, isErrorCode } from './errors.ts'
-export { DEFAULT_MAX_FRAME_BYTES, EMPTY, encodeFrame, Frame, type FrameParts, HEADER_BYTES } from './frame.ts'
+export {
+  DEFAULT_MAX_FRAME_BYTES,
+  EMPTY,
+  encodeFrame,
+  Frame,
+  type FrameParts,
+  HEADER_BYTES,
+  payloadBytes,
+} from './frame.ts'
 export { createInstanceId, type Hello, isSameSecret, NATIVE_VERSION, type Role } from './hello.ts'
 export { Link, type LinkHandler, type LinkOptions } from './link.ts'
 export { LinkListener, type LinkListenerOptions } from './listen.ts'

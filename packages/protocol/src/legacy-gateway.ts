@@ -77,10 +77,6 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
     return this.#link.isFull
   }
 
-  drained(): Promise<void> {
-    return this.#link.drained()
-  }
-
   written(): Promise<void> | undefined {
     return this.#link.written()
   }
@@ -140,7 +136,6 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
         return false // PHP's gateways do not tell
       case Command.BIND_UID:
         this.send(command, connectionId, flag, ext, body)
-        await this.drained()
         return null
     }
     const ask = (question: number, ext: string) => this.#ask(question, deadlineMs, connectionId, ext)
@@ -190,6 +185,10 @@ export class LegacyGateway implements GatewayLink, LinkHandler {
 
   onDrain(): void {
     this.handler.onDrain?.(this.#link)
+  }
+
+  onProgress(): void {
+    this.handler.onProgress?.(this.#link)
   }
 
   onClose(link: Link, error: GatewayWorkerError | undefined): void {

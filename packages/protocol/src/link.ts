@@ -12,6 +12,7 @@ import {
   payloadBytes,
   writeFrame,
 } from './frame.ts'
+import { LinkOutput } from './link-output.ts'
 import { type Log, silentLog } from './log.ts'
 import { FrameParser } from './parser.ts'
 import { encodeError, Questions } from './questions.ts'
@@ -28,6 +29,8 @@ export interface LinkHandler {
   onDrain?(link: Link): void
   /** The output that waits has reached `bufferSizeBytes`. */
   onFull?(link: Link): void
+  /** Some of the output that waited has left. */
+  onProgress?(link: Link): void
 }
 
 export interface LinkOptions {
@@ -49,9 +52,7 @@ const SILENT_INTERVALS = 3
 /** The id of a PING that is to be answered with one. */
 const WANTS_PING = 1
 const LAST_WORDS_TIMEOUT_MS = 2_000
-const FIRST_PAGE_BYTES = 1024
 const LENGTH_BYTES = 4
-const PAGE_BYTES = 64 * 1024
 const TCP_KEEP_ALIVE_MS = 30_000
 /** An answer is cut into pieces of this size, so that a long one neither meets the frame ceiling nor holds up others. */
 const ANSWER_PIECE_BYTES = 512 * 1024
@@ -59,8 +60,10 @@ const ANSWER_PIECE_BYTES = 512 * 1024
 /**
  * One TCP connection between two processes: frames in, frames out, questions and their answers, keep-alive.
  *
- * The only door for bytes between processes. Frames are written into a page of memory and leave with one write at the end of the
- * turn of the event loop; the page is used again at once if the kernel took it all.
+ * The only door for bytes between processes. Frames leave with one write at the end of the turn of the event loop (`link-output.ts`).
+ *
+ * Invariants: frames leave in the order of the sends; while the link is paused no frame is handed on; nothing is written after the end; every
+ * wait ends when the link does; output that is lost at `close` is logged.
  */
 export class Link {
   /** How to speak to the other side, when that has dialled. */
@@ -69,27 +72,24 @@ export class Link {
   bufferSizeBytes: number
   readonly #keepAliveMs: number
   readonly #log: Log
+  readonly #output: LinkOutput
   /** Asked of the system only when it is wanted: not for each of the connections that last one command. */
   #peer: string | undefined
   readonly #parser: FrameParser
   readonly #persistent: boolean
   readonly #questions = new Questions()
   readonly #socket: Socket
-  #drainWaiters: (() => void)[] = []
   #error: GatewayWorkerError | undefined
   #flushScheduled = false
-  #fullPages: Buffer[] = []
-  #fullPagesBytes = 0
-  #hasHeard = false
   #hasGivenAway = false
+  #hasHeard = false
   #hasSaid = false
-  #isClosed = false
   #isEnding = false
   #isFull = false
+  #isPaused = false
   #keepAlive: NodeJS.Timeout | undefined
   #lastWords: NodeJS.Timeout | undefined
-  #page = EMPTY
-  #pageUsed = 0
+  #onEnded: (() => void) | undefined
   #silentIntervals = 0
 
   /** `peer` is what `peer` says; if undefined, the address of the socket's other side. */
@@ -106,6 +106,7 @@ export class Link {
     this.#peer = peer
     this.#keepAliveMs = linkTimeoutMs / SILENT_INTERVALS
     this.#log = log
+    this.#output = new LinkOutput(socket, this.#onProgress)
     this.#parser = new FrameParser(maxFrameBytes)
     this.#persistent = persistent
     this.#socket = socket
@@ -129,7 +130,7 @@ export class Link {
 
   /** Output that the kernel has not taken yet, in bytes. */
   get bufferedBytes(): number {
-    return this.#fullPagesBytes + this.#pageUsed + this.#socket.writableLength
+    return this.#output.bufferedBytes
   }
 
   /** Why the link is closed, or what to say to someone who finds it so. */
@@ -174,17 +175,19 @@ export class Link {
     if (length > this.#parser.maxFrameBytes) {
       throw new GatewayWorkerError('FRAME_TOO_LONG', `a frame of ${length} bytes is longer than a peer takes`)
     }
-    const offset = this.#makeRoom(length)
-    writeFrame(this.#page, offset, length, command, connectionId, flag, ext, body, id, origin)
+    const output = this.#output
+    const offset = output.makeRoom(length)
+    writeFrame(output.target, offset, length, command, connectionId, flag, ext, body, id, origin)
     this.#onOutput()
   }
 
   /** The answer of a legacy gateway: the length of the value, and the value. */
   sendBareAnswer(value: Uint8Array): void {
     if (this.#isEnding) return
-    const offset = this.#makeRoom(LENGTH_BYTES + value.length)
-    this.#page.writeUInt32BE(value.length, offset)
-    this.#page.set(value, offset + LENGTH_BYTES)
+    const offset = this.#output.makeRoom(LENGTH_BYTES + value.length)
+    const { target } = this.#output
+    target.writeUInt32BE(value.length, offset)
+    target.set(value, offset + LENGTH_BYTES)
     this.#onOutput()
   }
 
@@ -219,29 +222,28 @@ export class Link {
     this.send(LinkCommand.ANSWER, 0, Flag.ERROR, EMPTY, encodeError(error), id)
   }
 
-  /** Resolves when the link is not full, or when it has closed. */
-  drained(): Promise<void> {
-    if (this.#isClosed || !this.#isFull) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#drainWaiters.push(resolve)
-    })
-  }
-
-  /** Writes what waits. Nothing comes back if the kernel takes it all, else a promise that resolves when it has, or the link has closed. */
+  /**
+   * Writes what waits. Nothing comes back if the kernel takes it all, or if the peer is behind; else a promise that resolves when it has, when the peer
+   * has been behind for half a second, or when the link has closed.
+   */
   written(): Promise<void> | undefined {
     this.flush()
-    if (this.#isClosed || this.#socket.writableLength === 0) return undefined
-    return new Promise((resolve) => this.#socket.write(EMPTY, () => resolve()))
+    return this.#output.written()
   }
 
-  /** Stops reading, so that the other side's output piles up there. What the current chunk still holds is delivered. */
+  /** Stops reading, so that the other side's output piles up there. The rest of the current chunk waits here. */
   pause(): void {
+    this.#isPaused = true
+    this.#parser.stop()
     this.#socket.pause()
   }
 
-  /** Reads again. */
+  /** Reads again, from the end of this turn on. */
   resume(): void {
-    this.#socket.resume()
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#parser.resume()
+    process.nextTick(this.#onResumed)
   }
 
   /** For a peer that stays, and says PING too: finds out when it is gone. */
@@ -256,37 +258,27 @@ export class Link {
     this.#socket.setKeepAlive(true, idleMs)
   }
 
-  /** Writes what waits; called at the end of each turn with output, and before a process exits. */
+  /** Writes what waits, as far as the kernel takes it; called at the end of each turn with output, and before a process exits. */
   readonly flush = (): void => {
     this.#flushScheduled = false
-    if (this.#pageUsed === 0 && this.#fullPages.length === 0) return
-    const socket = this.#socket
+    if (!this.#output.flush()) return
     this.#hasSaid = true
-    if (this.#fullPages.length > 0) {
-      socket.cork()
-      for (const page of this.#fullPages) socket.write(page, this.#onWritten)
-      this.#fullPages = []
-      this.#fullPagesBytes = 0
-      this.#writePage()
-      socket.uncork()
-    } else {
-      this.#writePage()
-    }
-    if (socket.writableLength > 0) {
-      // The page now belongs to the socket; had the kernel taken it all, it could be filled again.
-      this.#page = Buffer.allocUnsafeSlow(PAGE_BYTES)
-      if (!this.#persistent) socket.ref()
-    }
-    this.#checkRoom()
+    if (this.#output.isBacklogged && !this.#persistent) this.#socket.ref()
+    this.#onGivenAway()
   }
 
-  /** Ends the link after what waits was written. */
-  close(): void {
-    if (this.#isEnding) return
+  /**
+   * Ends the link after what waits was written, for which the other side has `timeoutMs`. Resolves when it is written, or lost, which is logged.
+   */
+  close(timeoutMs = LAST_WORDS_TIMEOUT_MS): Promise<void> {
+    if (this.#isEnding) return Promise.resolve()
     this.flush()
     this.#isEnding = true
-    this.#socket.end()
-    this.#lastWords = setTimeout(() => this.#socket.destroy(), LAST_WORDS_TIMEOUT_MS).unref()
+    this.#lastWords = setTimeout(() => this.#onLastWordsTimeout(timeoutMs), timeoutMs)
+    return new Promise((resolve) => {
+      this.#onEnded = resolve
+      if (this.bufferedBytes === 0) this.#endSocket()
+    })
   }
 
   /** Ends the link at once; `error` is what its owner and open questions are told. */
@@ -303,7 +295,7 @@ export class Link {
     this.#error ??= error
     this.#socket.off('data', this.#onData).resume()
     this.send(LinkCommand.REFUSED, 0, 0, EMPTY, encodeError(error))
-    this.close()
+    void this.close()
   }
 
   #onOutput(): void {
@@ -317,44 +309,56 @@ export class Link {
     }
   }
 
-  #makeRoom(length: number): number {
-    const offset = this.#pageUsed
-    if (offset + length <= this.#page.length) {
-      this.#pageUsed += length
-      return offset
-    }
-    if (offset > 0) {
-      this.#fullPages.push(this.#page.subarray(0, offset))
-      this.#fullPagesBytes += offset
-    }
-    // A link that says little, as PHP's do that last one command, needs no whole page.
-    const pageBytes = this.#page.length === 0 ? FIRST_PAGE_BYTES : PAGE_BYTES
-    this.#page = Buffer.allocUnsafeSlow(Math.max(pageBytes, length))
-    this.#pageUsed = length
-    return 0
+  readonly #onProgress = (): void => {
+    this.#onGivenAway()
+    if (!this.#flushScheduled) this.flush() // else the rest of the turn is about to come
+    if (!this.#output.isBacklogged && !this.#persistent) this.#socket.unref()
+    this.handler.onProgress?.(this)
   }
 
-  #writePage(): void {
-    const used = this.#pageUsed
-    this.#pageUsed = 0
-    this.#socket.write(this.#page.subarray(0, used), this.#onWritten)
+  #onGivenAway(): void {
+    this.#hasGivenAway = true
+    if (this.#isEnding && this.bufferedBytes === 0) this.#endSocket()
+    this.#checkRoom()
+  }
+
+  /** All has been written. The other side may take its time to end its own. */
+  #endSocket(): void {
+    this.#socket.end()
+    this.#lastWords?.unref()
+    this.#onEnded?.()
+  }
+
+  readonly #onLastWordsTimeout = (timeoutMs: number): void => {
+    const lostBytes = this.bufferedBytes
+    if (lostBytes > 0) {
+      const words = `${this.peer} did not take the last ${lostBytes} bytes within ${timeoutMs} ms: they are lost`
+      this.#error ??= new GatewayWorkerError('LINK_CLOSED', words)
+      this.#log.warn({ peer: this.peer, lostBytes }, words)
+    }
+    this.#onEnded?.()
+    this.#socket.destroy()
   }
 
   #checkRoom(): void {
     if (!this.#isFull || this.bufferedBytes > this.bufferSizeBytes / 2) return
     this.#isFull = false
-    this.#releaseWaiters()
     this.handler.onDrain?.(this)
-  }
-
-  #releaseWaiters(): void {
-    const waiters = this.#drainWaiters
-    this.#drainWaiters = []
-    for (const resolve of waiters) resolve()
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.#hasHeard = true
+    this.#parse(chunk)
+  }
+
+  /** What came before the pause goes first. */
+  readonly #onResumed = (): void => {
+    if (this.#isPaused || this.#socket.destroyed) return
+    this.#parse(EMPTY)
+    if (!this.#isPaused) this.#socket.resume()
+  }
+
+  #parse(chunk: Buffer): void {
     try {
       this.#parser.push(chunk, this.#onFrame, this.#onBareAnswer)
       // PHP's backends stand still until they are answered.
@@ -380,19 +384,14 @@ export class Link {
     if (!this.#isEnding) this.handler.onBareAnswer?.(value, this)
   }
 
-  readonly #onWritten = (): void => {
-    if (this.#socket.destroyed) return // what was waiting is lost, so there is no room to speak of
-    if (!this.#persistent && this.#socket.writableLength === 0) this.#socket.unref()
-    this.#checkRoom()
-  }
-
   readonly #onKeepAlive = (): void => {
+    const isAlive = this.#seesLife()
     // A silent peer is asked, because its own interval may be longer than we wait.
     if (!this.#hasHeard) this.#ping(WANTS_PING)
     else if (!this.#hasSaid) this.#ping()
     this.flush() // now, so that it does not count as said in the interval that begins
     this.#hasSaid = false
-    this.#silentIntervals = this.#seesLife() ? 0 : this.#silentIntervals + 1
+    this.#silentIntervals = isAlive ? 0 : this.#silentIntervals + 1
     this.#hasHeard = false
     this.#hasGivenAway = false
     if (this.#silentIntervals < SILENT_INTERVALS) return
@@ -409,15 +408,14 @@ export class Link {
 
   /** A peer that we do not read cannot be heard, but it takes what we say. */
   #seesLife(): boolean {
-    if (!this.#socket.isPaused()) return this.#hasHeard
-    return this.#hasHeard || this.#hasGivenAway || this.#socket.writableLength === 0
+    return this.#hasHeard || (this.#isPaused && (this.#hasGivenAway || this.bufferedBytes === 0))
   }
 
   /** The other side says no more. What it has asked for is still written. */
   readonly #onSocketEnd = (): void => {
     this.flush()
-    if (this.#socket.writableLength === 0) this.#socket.destroy()
-    else this.#socket.end()
+    if (this.bufferedBytes === 0) this.#socket.destroy()
+    else void this.close(this.#keepAliveMs * SILENT_INTERVALS)
   }
 
   readonly #onSocketError = (cause: Error): void => {
@@ -425,16 +423,12 @@ export class Link {
   }
 
   readonly #onSocketClose = (): void => {
-    this.#isClosed = true
     this.#isEnding = true
     clearInterval(this.#keepAlive)
     clearTimeout(this.#lastWords)
+    this.#onEnded?.()
     this.#questions.rejectAll(() => this.closedError)
-    this.#releaseWaiters()
-    this.#page = EMPTY
-    this.#pageUsed = 0
-    this.#fullPages = []
-    this.#fullPagesBytes = 0
+    this.#output.drop()
     this.handler.onClose?.(this, this.#error)
   }
 }

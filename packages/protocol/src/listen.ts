@@ -101,7 +101,7 @@ export class LinkListener {
   /** Takes no more links and ends those there are, after their output. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    for (const link of this.#links) link.close()
+    for (const link of this.#links) void link.close()
     clearInterval(this.#timer)
     await closed
     this.#warnings.close()

@@ -1,5 +1,5 @@
 import { GatewayWorkerError } from './errors.ts'
-import { DEFAULT_MAX_FRAME_BYTES, Frame, HEADER_BYTES } from './frame.ts'
+import { DEFAULT_MAX_FRAME_BYTES, EMPTY, Frame, HEADER_BYTES } from './frame.ts'
 
 const LENGTH_BYTES = 4
 /** The longest answer that is taken of a legacy gateway, which cannot send it in pieces. */
@@ -12,16 +12,20 @@ const EAGER_BYTES = 1024 * 1024
 /**
  * Cuts a stream of bytes into frames. Pure: no socket, no timer.
  *
- * Invariants: a declared length is checked before anything is kept for it; the bytes held are those of one unfinished frame and
- * at most twice what arrived of it beyond 1 MiB; a frame that arrives whole in a chunk is not copied; after an error the parser is of no use.
+ * Invariants: a declared length is checked before anything is kept for it; the bytes held are those of one unfinished frame, at most twice
+ * what arrived of it beyond 1 MiB, and the rest of the chunk in which it was stopped; a frame that arrives whole in a chunk is not copied; while it
+ * is stopped no frame is delivered; after an error the parser is of no use.
  */
 export class FrameParser {
   /** The longest frame that is taken, in bytes; may be raised when the peer has said who it is. */
   maxFrameBytes: number
   /** Whether answers of a legacy gateway may stand between the frames (wire.md section 3): uint32 length, then that many bytes. */
   takesBareAnswers = false
-  #pending = Buffer.alloc(0)
   #filled = 0
+  #isStopped = false
+  #pending: Buffer = EMPTY
+  /** What came while it was stopped. */
+  #rest: Buffer = EMPTY
   #wanted = 0
 
   constructor(maxFrameBytes = DEFAULT_MAX_FRAME_BYTES) {
@@ -32,9 +36,15 @@ export class FrameParser {
    * Takes the next bytes and calls `onFrame` for each frame that is complete, `onBareAnswer` for each answer that is none.
    * Throws FRAME_TOO_SHORT, FRAME_TOO_LONG or FRAME_MALFORMED at the first frame that cannot be one.
    */
-  push(chunk: Buffer, onFrame: (frame: Frame) => void, onBareAnswer?: (value: Buffer) => void): void {
+  push(bytes: Buffer, onFrame: (frame: Frame) => void, onBareAnswer?: (value: Buffer) => void): void {
+    const chunk = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    this.#rest = EMPTY
     let offset = 0
     while (offset < chunk.length) {
+      if (this.#isStopped) {
+        this.#rest = chunk.subarray(offset)
+        return
+      }
       // Enough to know how long it is; what is complete is longer.
       const headBytes = this.takesBareAnswers ? LENGTH_BYTES + 1 : LENGTH_BYTES
       if (this.#filled > 0) {
@@ -44,10 +54,10 @@ export class FrameParser {
           this.#wanted = this.#measure(this.#pending, 0)
           continue
         }
-        const bytes = this.#pending
-        this.#pending = Buffer.alloc(0)
+        const whole = this.#pending
+        this.#pending = EMPTY
         this.#filled = 0
-        this.#deliver(bytes, 0, this.#wanted, onFrame, onBareAnswer)
+        this.#deliver(whole, 0, this.#wanted, onFrame, onBareAnswer)
         continue
       }
       const left = chunk.length - offset
@@ -61,6 +71,16 @@ export class FrameParser {
       offset += wanted
       this.#deliver(chunk, start, wanted, onFrame, onBareAnswer)
     }
+  }
+
+  /** Delivers no frame behind the one of now; what comes is kept. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** Delivers frames again, from the next `push` on, which may be of nothing new. */
+  resume(): void {
+    this.#isStopped = false
   }
 
   #deliver(

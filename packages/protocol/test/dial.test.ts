@@ -207,7 +207,7 @@ describe('a dialer that is closed', () => {
       socket.on('end', () => ended.resolve(Buffer.concat(chunks)))
     })
     const { dialer, ups, downs } = dial(port)
-    dialer.close()
+    void dialer.close()
     await ended.promise
     await linkPair() // a connection that came later is through
     expect([ups, downs]).toEqual([[], []])
@@ -221,7 +221,7 @@ describe('a dialer that is closed', () => {
     })
     const closed = dial(port)
     await closed.until(() => closed.downs.length === 1)
-    closed.dialer.close()
+    void closed.dialer.close()
     const other = dial(port)
     await other.until(() => other.downs.length === 3) // longer than the first one's pause
     expect(closed.downs).toHaveLength(1)
@@ -243,7 +243,7 @@ describe('a dialer that is closed', () => {
     const { dialer, ups, downs, until } = dial(port)
     await until(() => ups.length === 1)
     ups[0]!.link.send(Command.SEND_TO_ALL, 0, 0, '', Buffer.alloc(4_000_000))
-    dialer.close()
+    void dialer.close()
     expect(await bytes.promise).toBeGreaterThan(4_000_000)
     await until(() => ups[0]!.isClosed)
     expect(downs).toEqual([])
