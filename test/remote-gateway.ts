@@ -3,9 +3,12 @@ import type { GatewayClient } from '@gatewayworker/gateway-client'
 import type { TestClient } from './test-client.ts'
 
 /** The names of the push API's methods. */
-export type Method = {
-  [Name in keyof GatewayClient]: GatewayClient[Name] extends (...args: never[]) => Promise<unknown> ? Name : never
-}[keyof GatewayClient]
+export type Method = Exclude<
+  {
+    [Name in keyof GatewayClient]: GatewayClient[Name] extends (...args: never[]) => Promise<unknown> ? Name : never
+  }[keyof GatewayClient],
+  'close'
+>
 
 /** The push API as it is called inside fixtures/remote-control.ts, in the name of a client, one call after the other. */
 export function createRemoteGateway(client: TestClient): GatewayClient {

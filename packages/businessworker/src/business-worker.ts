@@ -139,6 +139,7 @@ export class BusinessWorker {
     Gateway.allowLegacy = allowLegacy
     Gateway.tls = tls
     Gateway.log = this.#log
+    Gateway.retryAfterMs = 0 // the register may be starting, too
     const openPorts = countOpenPorts()
     await this.#events.onWorkerStart?.(this)
     if (this.#isStopping) return

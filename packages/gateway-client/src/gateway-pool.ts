@@ -14,6 +14,7 @@ import {
   UID_LEASE_MS,
 } from '@gatewayworker/protocol'
 import { type Watcher, watchGateways, withoutCredentials } from '@gatewayworker/register'
+import { ClusterSearch } from './cluster-search.ts'
 import type { Order } from './order-queue.ts'
 import { PooledGateway } from './pooled-gateway.ts'
 import { type Holder, UidLookup } from './uid-lookup.ts'
@@ -35,6 +36,11 @@ export interface GatewayPoolOptions extends Credentials {
   /** Whether idle links keep this process running. Default true. */
   persistent?: boolean
   registerAddresses: readonly string[]
+  /**
+   * How long after a call that found no register or no gateway others reject at once, in milliseconds; and whether they do so while every register refuses
+   * the connection. 0, the default, for never.
+   */
+  retryAfterMs?: number
   role: Role
 }
 
@@ -47,6 +53,10 @@ export interface Answer {
 /** How long calls wait for gateways if nothing else is said, in milliseconds. */
 export const DEFAULT_DEADLINE_MS = 5_000
 const DEFAULT_BUFFER_SIZE_BYTES = 10_240_000
+/** A process whose clock has jumped by so much stood still, and does not know what has become of its links. */
+const STOOD_STILL_MS = 3_000
+/** How long a register may take to tell a process that stood still which gateways there are now. */
+const RELIST_MS = 1_000
 
 const openPools = new Set<GatewayPool>()
 // A program that ends right after a send has sent it all the same.
@@ -69,21 +79,31 @@ export class GatewayPool {
   readonly #instance = createInstanceId()
   readonly #log: Log
   readonly #options: GatewayPoolOptions
+  readonly #search: ClusterSearch
+  readonly #stoodStillMs: number
+  readonly #timer: NodeJS.Timeout
   readonly #uidLookup = new UidLookup(() => this.#gateways.values())
-  readonly #watcher: Watcher
+  /** When this process was last known to run, as `Date.now()` tells it: no other clock goes on while a machine sleeps. */
+  #awakeAt = Date.now()
   #isClosed = false
   #isListed = false
   #listed: readonly string[] = []
   #onChange: (() => void) | undefined
   /** Why a register does not want us, while none has told us anything. */
   #refusal: GatewayWorkerError | undefined
-  #waiters = new Set<() => void>()
+  /** Until the registers have told anew which gateways there are. */
+  #relisting: { end(): void; promise: Promise<void> } | undefined
+  #watcher: Watcher
 
   constructor(options: GatewayPoolOptions) {
-    this.deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS
+    const { bufferSizeBytes = DEFAULT_BUFFER_SIZE_BYTES, deadlineMs = DEFAULT_DEADLINE_MS, retryAfterMs = 0 } = options
+    this.deadlineMs = deadlineMs
     this.#log = options.log ?? silentLog
     this.#options = options
-    this.#watcher = watchGateways({ ...options, onRefused: this.#onRefused }, this.#onAddresses)
+    this.#search = new ClusterSearch({ bufferSizeBytes, deadlineMs, retryAfterMs, whyNobody: () => this.#whyNobody })
+    this.#stoodStillMs = Math.min(STOOD_STILL_MS, options.linkTimeoutMs ?? STOOD_STILL_MS)
+    this.#timer = setInterval(this.#checkClock, this.#stoodStillMs / 3).unref()
+    this.#watcher = this.#watch()
     openPools.add(this)
   }
 
@@ -138,11 +158,13 @@ export class GatewayPool {
   }
 
   /**
-   * Nothing if there is a gateway, else a promise of the first one. It rejects with NO_REGISTER or NO_GATEWAY at the deadline, and at once while a
-   * register refuses this process (WRONG_SECRET, WRONG_VERSION).
+   * Nothing if there is a gateway, else a promise of the first one, for a call that weighs so much. It rejects with NO_REGISTER or NO_GATEWAY at the
+   * deadline, or as `retryAfterMs` says, and at once while a register refuses this process (WRONG_SECRET, WRONG_VERSION).
    */
-  whenReady(): Promise<void> | undefined {
-    return this.#gateways.size > 0 ? undefined : this.#firstGateway()
+  whenReady(callBytes: number): Promise<void> | undefined {
+    this.#checkClock()
+    if (this.#relisting !== undefined) return this.#relisting.promise.then(() => this.#whenFound(callBytes))
+    return this.#whenFound(callBytes)
   }
 
   /**
@@ -183,18 +205,25 @@ export class GatewayPool {
   /** Ends every link after its output was written, for which gateways have `timeoutMs`. Resolves when it is, or is lost, which is logged. */
   async close(timeoutMs?: number): Promise<void> {
     this.#isClosed = true
+    clearInterval(this.#timer)
     this.#uidLookup.close()
     this.#watcher.close()
-    for (const wake of this.#waiters) wake()
-    openPools.delete(this)
+    this.#relisting?.end()
     const error = clientClosed()
+    this.#search.fail(error)
+    openPools.delete(this)
     await Promise.all(Array.from(this.#gateways.values(), (gateway) => gateway.close(error, timeoutMs)))
   }
 
   readonly #onRefused = (error: GatewayWorkerError): void => {
     if (this.#isListed) return
     this.#refusal = error
-    for (const wake of this.#waiters) wake()
+    this.#search.fail(error)
+  }
+
+  /** A register could not be reached. */
+  readonly #onFailure = (): void => {
+    if (this.#isUnreachable) this.#search.fail(this.#whyNobody)
   }
 
   readonly #onAddresses = (addresses: string[]): void => {
@@ -203,7 +232,8 @@ export class GatewayPool {
     this.#listed = addresses
     for (const address of addresses) this.#add(address)
     for (const gateway of this.#gateways.values()) if (gateway.link === undefined) this.#removeUnlisted(gateway)
-    if (this.#gateways.size > 0) for (const wake of this.#waiters) wake()
+    if (this.#gateways.size > 0) this.#search.found()
+    this.#relisting?.end()
     this.#onChange?.()
   }
 
@@ -257,33 +287,52 @@ export class GatewayPool {
     this.#gateways.delete(gateway.key)
   }
 
-  #firstGateway(): Promise<void> {
+  #watch(): Watcher {
+    const options = { ...this.#options, onFailure: this.#onFailure, onRefused: this.#onRefused }
+    return watchGateways(options, this.#onAddresses)
+  }
+
+  #whenFound(callBytes: number): Promise<void> | undefined {
+    if (this.#gateways.size > 0) return undefined
     if (this.#isClosed) return Promise.reject(clientClosed())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiters.delete(wake)
-        const registers = this.#options.registerAddresses.map(withoutCredentials).join(', ')
-        reject(
-          this.#isListed
-            ? new GatewayWorkerError('NO_GATEWAY', `the register at ${registers} knows no gateway`)
-            : new GatewayWorkerError(
-                'NO_REGISTER',
-                [`no register answered at ${registers} within ${this.deadlineMs} ms`, ...this.#watcher.problems].join(
-                  '; ',
-                ),
-              ),
-        )
-      }, this.deadlineMs)
-      const wake = () => {
+    return this.#isUnreachable ? Promise.reject(this.#whyNobody) : this.#search.wait(callBytes)
+  }
+
+  /** Whether nobody listens where the registers should be, nobody ever did, and calls are not to wait for that to change. */
+  get #isUnreachable(): boolean {
+    return !this.#isListed && (this.#options.retryAfterMs ?? 0) > 0 && this.#watcher.isUnreachable
+  }
+
+  get #whyNobody(): GatewayWorkerError {
+    const registers = this.#options.registerAddresses.map(withoutCredentials).join(', ')
+    if (this.#isListed) return new GatewayWorkerError('NO_GATEWAY', `the register at ${registers} knows no gateway`)
+    const words = this.#watcher.isUnreachable
+      ? `no register listens at ${registers}`
+      : `no register answered at ${registers} within ${this.deadlineMs} ms`
+    return new GatewayWorkerError('NO_REGISTER', [words, ...this.#watcher.problems].join('; '))
+  }
+
+  /** Finds out if this process stood still: suspended, frozen or blocked. Then gateways may have given it up, and others have come. */
+  readonly #checkClock = (): void => {
+    const now = Date.now()
+    const stoodStill = now - this.#awakeAt > this.#stoodStillMs
+    this.#awakeAt = now
+    if (!stoodStill || this.#isClosed) return
+    for (const gateway of this.#gateways.values()) gateway.doubtLink()
+    this.#watcher.close()
+    this.#watcher = this.#watch()
+    this.#relisting?.end()
+    let end = () => {}
+    const promise = new Promise<void>((resolve) => {
+      const timer = setTimeout(() => end(), RELIST_MS)
+      end = () => {
         clearTimeout(timer)
-        this.#waiters.delete(wake)
-        if (this.#isClosed) reject(clientClosed())
-        else if (this.#refusal !== undefined) reject(this.#refusal)
-        else resolve()
+        this.#relisting = undefined
+        resolve()
       }
-      this.#waiters.add(wake)
     })
+    this.#relisting = { end: () => end(), promise }
   }
 
   /** Writes what waits. Nothing comes back if that has left this process, but for gateways that are behind; else a promise that resolves when it has. */

@@ -68,12 +68,13 @@ type RawOrOptions = boolean | SendOptions
 
 export interface GatewayClientOptions
   extends Credentials,
-    Pick<GatewayPoolOptions, 'deadlineMs' | 'linkTimeoutMs' | 'log'> {
+    Pick<GatewayPoolOptions, 'deadlineMs' | 'linkTimeoutMs' | 'log' | 'retryAfterMs'> {
   /** "host:port" of the register, or `etcd://…` in place of one; or several. Default 127.0.0.1:1236. */
   registerAddress?: string | readonly string[]
 }
 
 const DEFAULT_REGISTER_ADDRESS = '127.0.0.1:1236'
+const DEFAULT_RETRY_AFTER_MS = 2_000
 
 /**
  * The push API: the methods of GatewayWorker's `Gateway`, each returning a promise. Use the shared object `Gateway`, or an object of
@@ -152,6 +153,18 @@ export class GatewayClient {
 
   set log(log: Log | undefined) {
     this.#configure({ log })
+  }
+
+  /**
+   * How long after a call that found no register or no gateway others reject at once, in milliseconds. While every register refuses the connection, and
+   * none has ever answered, calls do not wait at all. 0: every call waits for `deadlineMs`. Default 2 000.
+   */
+  get retryAfterMs(): number {
+    return this.#options.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS
+  }
+
+  set retryAfterMs(retryAfterMs: number) {
+    this.#configure({ retryAfterMs })
   }
 
   /** For BusinessWorker: use its links instead of own ones; undefined to go back. */
@@ -289,7 +302,7 @@ export class GatewayClient {
     return this.#call(() => {
       const name = checkUid(uid)
       const order = createOrder(Command.BIND_UID, connectionIdOf(checkClientId(clientId)), name)
-      return this.#whenReady((pool) => bindOne(pool, order, pool.gatewayOf(clientId), name))
+      return this.#whenReady(order, (pool) => bindOne(pool, order, pool.gatewayOf(clientId), name))
     })
   }
 
@@ -525,6 +538,7 @@ export class GatewayClient {
       ...this.#options,
       persistent: false,
       registerAddresses: [this.registerAddress].flat() as string[],
+      retryAfterMs: this.retryAfterMs,
       role: { kind: 'client' },
     })
     return this.#ownPool
@@ -546,9 +560,9 @@ export class GatewayClient {
     return (result as Promise<unknown>) === DONE ? result : this.#dropped.watch(result)
   }
 
-  #whenReady<T>(use: (pool: GatewayPool) => Promise<T>): Promise<T> {
+  #whenReady<T>({ body, ext }: Order, use: (pool: GatewayPool) => Promise<T>): Promise<T> {
     const pool = this.#pool
-    const ready = pool.whenReady()
+    const ready = pool.whenReady(body.length + ext.length)
     return ready === undefined ? use(pool) : ready.then(() => use(pool))
   }
 
@@ -573,7 +587,7 @@ export class GatewayClient {
     options: Options | undefined,
     targetsIn: (pool: GatewayPool) => Target[],
   ): Sent<Options> {
-    return this.#whenReady<unknown>((pool) => {
+    return this.#whenReady<unknown>(order, (pool) => {
       const targets = targetsIn(pool)
       return wantsReceipt(options) ? askForReceipt(pool, order, targets) : tellAll(pool, order, targets)
     }) as Sent<Options>
@@ -588,7 +602,7 @@ export class GatewayClient {
     options?: Options,
   ): Sent<Options> {
     const order = createOrder(command, connectionIdOf(checkClientId(clientId)), ext, message)
-    return this.#whenReady<unknown>((pool) => {
+    return this.#whenReady<unknown>(order, (pool) => {
       const gateway = pool.gatewayOf(clientId)
       return wantsReceipt(options) ? askForReceipt(pool, order, targetsOf(gateway)) : tellOne(pool, order, gateway)
     }) as Sent<Options>
@@ -616,7 +630,7 @@ export class GatewayClient {
     targetsIn: (pool: GatewayPool) => Target[] = allGateways,
   ): Promise<T> {
     const order = createOrder(command, 0, ext)
-    return this.#whenReady((pool) => askAndCombine(pool, order, targetsIn(pool), combine))
+    return this.#whenReady(order, (pool) => askAndCombine(pool, order, targetsIn(pool), combine))
   }
 
   /** Asks the gateway of a client; there is no answer if that is gone. */
@@ -627,7 +641,7 @@ export class GatewayClient {
     read: (answer: Answer | undefined) => T,
   ): Promise<T> {
     const order = createOrder(command, connectionIdOf(checkClientId(clientId)), ext)
-    return this.#whenReady((pool) => {
+    return this.#whenReady(order, (pool) => {
       const targets = targetsOf(pool.gatewayOf(clientId))
       return askAndCombine(pool, order, targets, ([answer]) => read(answer))
     })

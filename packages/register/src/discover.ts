@@ -44,6 +44,9 @@ export function watchGateways(options: DiscoveryOptions, onAddresses: (addresses
     ...etcds.map((address) => new EtcdWatcher(address, options, listenTo(address))),
   ]
   return {
+    get isUnreachable() {
+      return watchers.every(({ isUnreachable }) => isUnreachable)
+    },
     get problems() {
       return watchers.flatMap(({ problems }) => problems)
     },

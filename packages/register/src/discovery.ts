@@ -5,6 +5,8 @@ export interface DiscoveryOptions extends Credentials {
   /** How long a register that answers pings may be silent until it is away, in milliseconds. Default 45 000. */
   linkTimeoutMs?: number
   log?: Log
+  /** A register, or an engine in its place, could not be reached, or has ended the connection. It is tried again. */
+  onFailure?(error: Error): void
   /** A register and this process do not come together: WRONG_SECRET or WRONG_VERSION. It is asked again every second. */
   onRefused?(error: GatewayWorkerError): void
   /** Whether taking part keeps this process running. Default true. */
@@ -25,6 +27,8 @@ export interface Announcer {
 
 /** A worker's or backend's side: hears which gateways are online. */
 export interface Watcher {
+  /** Whether nobody listens at any of the addresses, as far as was tried. */
+  readonly isUnreachable: boolean
   /** Why each register that is away is so, in words. */
   readonly problems: string[]
   close(): void

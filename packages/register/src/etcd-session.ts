@@ -15,19 +15,27 @@ export abstract class EtcdSession {
   protected isClosed = false
   protected readonly log: Log
   protected readonly secretKey: string
+  readonly #onFailure: DiscoveryOptions['onFailure']
   readonly #persistent: boolean
   #endPause = () => {}
   #isReported = false
+  #isUnreachable = false
   #problem: string | undefined
   #startRetries = START_RETRIES
 
   /** Throws BAD_REGISTER_ADDRESS. */
-  constructor(address: string, { log = silentLog, persistent = true, secretKey = '' }: DiscoveryOptions) {
+  constructor(address: string, { log = silentLog, onFailure, persistent = true, secretKey = '' }: DiscoveryOptions) {
     this.address = parseEtcdAddress(address)
     this.client = new EtcdClient(this.address, persistent)
     this.log = log
     this.secretKey = secretKey
+    this.#onFailure = onFailure
     this.#persistent = persistent
+  }
+
+  /** Whether nobody listened there when it was last tried. */
+  get isUnreachable(): boolean {
+    return this.#isUnreachable
   }
 
   /** Why etcd is away, in words; none while it is there. */
@@ -44,13 +52,14 @@ export abstract class EtcdSession {
       try {
         await this.takePart()
       } catch (error) {
-        if (!this.isClosed) await this.#onAway((error as Error).message.trim())
+        if (!this.isClosed) await this.#onAway(error as NodeJS.ErrnoException)
       }
     }
   }
 
   /** Etcd has done what it was asked to. */
   protected onReached(): void {
+    this.#isUnreachable = false
     this.#startRetries = 0
     this.#problem = undefined
     if (this.#isReported) this.log.info({ etcd: this.address.name }, 'etcd is back')
@@ -75,8 +84,11 @@ export abstract class EtcdSession {
     this.#endPause()
   }
 
-  async #onAway(reason: string): Promise<void> {
+  async #onAway(error: NodeJS.ErrnoException): Promise<void> {
+    const reason = error.message.trim()
+    this.#isUnreachable = error.code === 'ECONNREFUSED'
     this.#problem = reason
+    this.#onFailure?.(error)
     if (this.#startRetries > 0) {
       this.#startRetries -= 1
       return this.pause(START_RETRY_MS)

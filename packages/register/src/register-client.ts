@@ -30,6 +30,11 @@ abstract class RegisterClient {
     return this.#connections.flatMap(({ problem }) => problem ?? [])
   }
 
+  /** Whether nobody listens where any of the registers should be. */
+  get isUnreachable(): boolean {
+    return this.#connections.every(({ isUnreachable }) => isUnreachable)
+  }
+
   /** Whether every register has been lost, and none is back. */
   get isCutOff(): boolean {
     return this.#connections.every(({ problem }) => problem !== undefined)

@@ -12,8 +12,6 @@ export interface RegisterConnectionOptions extends Omit<DiscoveryOptions, 'regis
   greeting: RegisterMessage
   /** The register had said something, and cannot be heard any more. */
   onAway(): void
-  /** The register could not be reached, or has ended the connection. It is tried again. */
-  onFailure?(error: Error): void
   /** The register has said something that is not about the connection itself. */
   onMessage(message: RegisterMessage): void
 }
@@ -32,6 +30,8 @@ const START_RETRIES = 10
 export class RegisterConnection {
   /** Whether it has said something since it was reached last, other than that it lets us in. */
   isConnected = false
+  /** Whether nobody listened there when it was last tried. */
+  isUnreachable = false
   /** Why the register is away; undefined while it is there. */
   problem: string | undefined
   readonly #options: RegisterConnectionOptions
@@ -73,6 +73,7 @@ export class RegisterConnection {
       this.#isReported = false
     })
     socket.on('connect', () => {
+      this.isUnreachable = false
       this.#startRetries = 0
     })
     socket.on('close', () => {
@@ -93,6 +94,7 @@ export class RegisterConnection {
       }
     }
     const { error } = attempt
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') this.isUnreachable = true
     this.#options.onFailure?.(error)
     if (this.#isClosed) return // whoever has heard enough closes it
     if (attempt.refusal !== undefined) onRefused?.(attempt.refusal)
