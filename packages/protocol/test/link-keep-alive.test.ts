@@ -96,6 +96,25 @@ describe('keep-alive', () => {
     if (!isTaken) expect(await closed.promise).toMatchObject({ code: 'LINK_TIMED_OUT' })
   })
 
+  it('leaves a link that is not read itself while the peer takes what is said slowly', async () => {
+    const { link, far } = await linkToSocket({}, { linkTimeoutMs: LINK_TIMEOUT_MS })
+    link.pause()
+    for (let n = 0; n < 80; n += 1) link.send(Command.SEND_TO_ALL, 0, 0, '', 'x'.repeat(1_000_000))
+    await endOfTurn()
+    for (let n = 0; n < 5; n += 1) {
+      const before = link.bufferedBytes
+      far.resume()
+      while (link.bufferedBytes >= before) await endOfTurn()
+      far.pause()
+      vi.advanceTimersByTime(KEEP_ALIVE_MS)
+      await endOfTurn()
+      await endOfTurn()
+      // Else there is nothing slow about it.
+      expect(link.bufferedBytes).toBeGreaterThan(0)
+      expect(link.isClosed).toBe(false)
+    }
+  })
+
   it('counts anew with everything that is heard', async () => {
     let heard = signal()
     const { link, far } = await linkToSocket({ onFrame: () => heard.resolve() }, { linkTimeoutMs: LINK_TIMEOUT_MS })

@@ -234,6 +234,37 @@ describe('written', () => {
     await all
   })
 
+  it('is waited for half a second; then the peer is behind, and nobody waits for it until it has caught up', async () => {
+    const { link, far } = await linkToSocket()
+    for (let n = 0; n < MORE_THAN_UNDER_WAY; n += 1) link.send(Command.SEND_TO_ONE, 1, 0, '', FILL)
+    const begin = performance.now()
+    await link.written()
+    expect(performance.now() - begin).toBeGreaterThan(490)
+    expect(link.bufferedBytes).toBeGreaterThan(0)
+    link.send(Command.SEND_TO_ONE, 1, 0, '', 'later')
+    expect(link.written()).toBeUndefined()
+    const all = readFrames(far, ({ bodyText }) => bodyText === 'later')
+    await all
+    await vi.waitUntil(() => link.bufferedBytes === 0)
+    far.pause()
+    for (let n = 0; n < MORE_THAN_UNDER_WAY; n += 1) link.send(Command.SEND_TO_ONE, 1, 0, '', FILL)
+    expect(link.written()).toBeDefined()
+  })
+
+  it('writes nothing after the end of the link, whose last output arrives', async () => {
+    const onClose = vi.fn()
+    const { link, near, far } = await linkToSocket({ onClose })
+    for (let n = 0; n < MORE_THAN_UNDER_WAY; n += 1) link.send(Command.SEND_TO_ONE, n, 0, '', FILL)
+    const ended = link.close()
+    const written = link.written() // as an acknowledgement does whose handler settles late
+    expect(written).toBeDefined()
+    let frames = 0
+    await Promise.all([written, ended, readFrames(far, () => ++frames === MORE_THAN_UNDER_WAY)])
+    expect(link.written()).toBeUndefined()
+    await closed(near)
+    expect(onClose.mock.calls).toEqual([[link, undefined]])
+  })
+
   it('is waited for no more when the link closes, and not at all afterwards', async () => {
     const { link, near, far } = await linkToSocket()
     for (let n = 0; n < MORE_THAN_UNDER_WAY; n += 1) link.send(Command.SEND_TO_ONE, 1, 0, '', FILL)
@@ -303,6 +334,32 @@ describe('input', () => {
     link.resume()
     await resumed.promise
     expect(seen[1]).toHaveLength(full.length)
+  })
+
+  it('stops behind the frame at which the link is paused, though there are more in the chunk, and goes on in order', async () => {
+    const seen: string[] = []
+    const last = signal()
+    const { link, far } = await linkToSocket({
+      onFrame: ({ bodyText }) => {
+        seen.push(bodyText)
+        if (bodyText === 'last') last.resolve()
+        else if (bodyText !== 'b') link.pause()
+      },
+    })
+    far.write(Buffer.concat(['a', 'b', 'c', 'd'].map((body) => buildFrame({ cmd: 5, body }))))
+    await vi.waitUntil(() => seen.length > 0)
+    far.write(buildFrame({ cmd: 5, body: 'last' }))
+    for (let turn = 0; turn < 10; turn += 1) await endOfTurn()
+    expect(seen).toEqual(['a'])
+    link.resume()
+    await vi.waitUntil(() => seen.length > 1)
+    for (let turn = 0; turn < 10; turn += 1) await endOfTurn()
+    expect(seen).toEqual(['a', 'b', 'c'])
+    link.resume()
+    await vi.waitUntil(() => seen.length > 3)
+    link.resume()
+    await last.promise
+    expect(seen).toEqual(['a', 'b', 'c', 'd', 'last'])
   })
 
   it.each([
@@ -456,6 +513,31 @@ describe('the end of a link', () => {
     link.close()
     await once(near, 'close')
     expect(far.readableEnded).toBe(true)
+  })
+
+  it('by close says how much is lost when the peer does not take it in time', async () => {
+    const log = keptLog()
+    const gone = signal<GatewayWorkerError | undefined>()
+    const { link, near } = await linkToSocket({ onClose: (_link, error) => gone.resolve(error) }, { log })
+    for (let n = 0; n < 200; n += 1) link.send(Command.SEND_TO_ONE, 1, 0, '', FILL)
+    await link.close(100)
+    const words = /^the peer did not take the last \d+ bytes within 100 ms: they are lost$/
+    expect(log.lines).toMatchObject([{ level: 'warn', message: expect.stringMatching(words) }])
+    expect(log.lines[0]!.details.lostBytes).toBeGreaterThan(0)
+    await closed(near)
+    expect(await gone.promise).toMatchObject({ code: 'LINK_CLOSED', message: expect.stringMatching(words) })
+  })
+
+  it('by the peer comes after what it has yet to be told, and nothing more is', async () => {
+    const { link, near, far } = await linkToSocket()
+    near.allowHalfOpen = true
+    far.allowHalfOpen = true
+    for (let n = 0; n < 200; n += 1) link.send(Command.SEND_TO_ONE, 1, 0, '', FILL)
+    await endOfTurn()
+    far.end()
+    await vi.waitUntil(() => link.isClosed)
+    link.send(Command.SEND_TO_ONE, 1, 0, '', 'too late')
+    expect(await readToEnd(far)).toHaveLength(200 * (FILL.length + 28))
   })
 
   it('by destroy is told once, with its reason', async () => {

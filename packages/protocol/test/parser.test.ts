@@ -161,6 +161,44 @@ describe('a stream of frames', () => {
   })
 })
 
+describe('a parser that is stopped', () => {
+  it('delivers nothing behind that frame until it resumes, wherever the stream is cut', () => {
+    const body = fc.uint8Array({ maxLength: 100 })
+    const frames = fc.array(fc.record({ body, stops: fc.boolean() }), { maxLength: 20 })
+    fc.assert(
+      fc.property(frames, fc.array(fc.nat(), { maxLength: 10 }), (list, at) => {
+        const parser = new FrameParser()
+        const seen: string[] = []
+        let isStopped = false
+        const onFrame = (frame: Frame) => {
+          expect(isStopped).toBe(false)
+          isStopped = list[seen.length]!.stops
+          seen.push(frame.body.toString('hex'))
+          if (isStopped) parser.stop()
+        }
+        for (const chunk of cut(Buffer.concat(list.map(({ body }) => buildFrame({ cmd: 5, body }))), at)) {
+          parser.push(chunk, onFrame)
+        }
+        while (isStopped) {
+          isStopped = false
+          parser.resume()
+          parser.push(Buffer.alloc(0), onFrame)
+        }
+        expect(seen).toEqual(list.map(({ body }) => Buffer.from(body).toString('hex')))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('finds a frame that cannot be one only when it resumes', () => {
+    const parser = new FrameParser()
+    const push = (bytes: Buffer) => parser.push(bytes, () => parser.stop())
+    push(Buffer.concat([buildFrame({ cmd: 5 }), Buffer.alloc(4)]))
+    parser.resume()
+    expect(codeOf(() => push(Buffer.alloc(0)))).toBe('FRAME_TOO_SHORT')
+  })
+})
+
 describe('a declared length', () => {
   const declaring = (length: number, extLength = 0) => {
     const header = buildFrame({ cmd: 5 })
