@@ -103,7 +103,7 @@ export interface RawGatewayProcess {
 /** Starts the process of a raw gateway that is announced at a register; it ends with the test. */
 export async function startRawGateway(
   registerAddress: string,
-  { instance = createInstanceId(), port = 0 } = {},
+  { instance = createInstanceId(), onLink = (_gateway: RawGateway) => {}, port = 0 } = {},
 ): Promise<RawGatewayProcess> {
   const links = new Inbox<RawGateway>()
   const sockets: Link[] = []
@@ -114,6 +114,7 @@ export async function startRawGateway(
       const gateway = new RawGateway(link)
       sockets.push(link)
       links.push(gateway)
+      onLink(gateway)
       return gateway
     },
     port,
