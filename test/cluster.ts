@@ -138,7 +138,7 @@ export class Cluster {
 
   /** Stops everything in the order of a good stop; rejects if a program ends in any other way than it should. */
   async stop(): Promise<void> {
-    for (const backend of this.#backends) backend.close()
+    await Promise.all(Array.from(this.#backends, (backend) => backend.close()))
     for (const client of this.#clients) client.socket.terminate()
     const exits: string[] = []
     try {
