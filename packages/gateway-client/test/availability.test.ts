@@ -81,16 +81,83 @@ describe('a gateway that is listed and cannot be reached', () => {
 })
 
 describe('a cluster that is not there', () => {
-  test('no register: NO_REGISTER at the deadline, and not later', async () => {
+  /** How long something took, in milliseconds. */
+  const timeOf = async (call: () => Promise<unknown>) => {
     const begin = performance.now()
-    expect(await errorOf(pushTo('127.0.0.1:1').sendToAll('m'))).toMatchObject({ code: 'NO_REGISTER' })
-    expect(performance.now() - begin).toBeGreaterThan(150)
-    expect(performance.now() - begin).toBeLessThan(2_000)
+    await call()
+    return performance.now() - begin
+  }
+  const REFUSED = '127.0.0.1:1'
+
+  test('no register listens: NO_REGISTER at once', async () => {
+    const push = pushTo(REFUSED, { deadlineMs: 20_000 })
+    for (let calls = 0; calls < 3; calls += 1) {
+      const ms = await timeOf(async () => {
+        const error = { code: 'NO_REGISTER', message: expect.stringContaining(`no register listens at ${REFUSED}`) }
+        expect(await errorOf(push.sendToAll('m'))).toMatchObject(error)
+      })
+      expect(ms).toBeLessThan(10_000)
+    }
   })
 
-  test('no gateway: NO_GATEWAY', async () => {
+  test('no register listens, and is waited for without a circuit breaker: NO_REGISTER at the deadline, and not later', async () => {
+    const push = pushTo(REFUSED, { retryAfterMs: 0 })
+    for (let calls = 0; calls < 2; calls += 1) {
+      expect(
+        await timeOf(async () => expect(await errorOf(push.sendToAll('m'))).toMatchObject({ code: 'NO_REGISTER' })),
+      ).toBeGreaterThan(990)
+    }
+  })
+
+  test('one register does not listen and another does not answer: it is waited for', async () => {
+    const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    onTestFinished(() => void mute.close())
+    const { port } = mute.address() as { port: number }
+    const push = pushTo([REFUSED, `127.0.0.1:${port}`])
+    expect(
+      await timeOf(async () => expect(await errorOf(push.sendToAll('m'))).toMatchObject({ code: 'NO_REGISTER' })),
+    ).toBeGreaterThan(990)
+  })
+
+  test('a register that begins to listen is found by the next call', async () => {
     const register = await startRegister()
-    expect(await errorOf(pushTo(register.address).getAllUidList())).toMatchObject({ code: 'NO_GATEWAY' })
+    const port = Number(register.address.split(':')[1])
+    await register.stop()
+    const push = pushTo(register.address, { deadlineMs: 20_000 })
+    expect(await errorOf(push.sendToAll('m'))).toMatchObject({ code: 'NO_REGISTER' })
+    await startRegister('', port)
+    await startGateway({ registerAddresses: [register.address] })
+    await expect.poll(() => push.getAllClientIdCount().catch(({ code }) => code), { timeout: 5_000 }).toBe(0)
+  })
+
+  test('no gateway: NO_GATEWAY, and for a while at once; then it is waited for again', async () => {
+    const register = await startRegister()
+    const push = pushTo(register.address, { retryAfterMs: 500 })
+    const ask = async () => expect(await errorOf(push.getAllUidList())).toMatchObject({ code: 'NO_GATEWAY' })
+    expect(await timeOf(() => Promise.all([ask(), ask()]))).toBeGreaterThan(990)
+    let atOnce = 0
+    while ((await timeOf(ask)) < 500) {
+      atOnce += 1
+      await new Promise(setImmediate)
+    }
+    expect(atOnce).toBeGreaterThan(0)
+  })
+
+  test('what waits for a gateway is bounded, awaited or not', async () => {
+    const register = await startRegister()
+    const push = pushTo(register.address, { deadlineMs: 20_000 })
+    const body = 'x'.repeat(100_000)
+    const rejected: string[] = []
+    const all: Promise<unknown>[] = []
+    for (let at = 0; at < 300; at += 1) {
+      all.push(push.sendToAll(body).catch(({ code }) => rejected.push(code)))
+    }
+    await new Promise(setImmediate)
+    expect(rejected.length).toBeGreaterThan(190)
+    await push.close()
+    await Promise.all(all)
+    expect(rejected).toHaveLength(300)
   })
 
   test.each(['wrong', ''])(
@@ -191,8 +258,19 @@ describe('a closed client', () => {
     expect(await client.messages.next()).toBe('m')
   })
 
+  test('has ended when what was sent is written', async () => {
+    const cluster = await startCluster()
+    const client = await cluster.connect()
+    const push = cluster.push()
+    await push.isOnline(client.clientId)
+    for (let at = 0; at < 9; at += 1) void push.sendToClient(client.clientId, 'x'.repeat(100_000))
+    await push.close()
+    await push.close()
+    expect(await client.messages.take(9)).toHaveLength(9)
+  })
+
   test('rejects the calls that wait for a register', async () => {
-    const push = pushTo('127.0.0.1:1', { deadlineMs: 60_000 })
+    const push = pushTo('127.0.0.1:1', { deadlineMs: 60_000, retryAfterMs: 0 })
     const sent = errorOf(push.sendToAll('m'))
     void push.close()
     expect(await sent).toMatchObject({ code: 'CLIENT_CLOSED' })
