@@ -1,4 +1,4 @@
-import { type GatewayLink, GatewayWorkerError, HEADER_BYTES, payloadBytes } from '@gatewayworker/protocol'
+import { Flag, type GatewayLink, GatewayWorkerError, HEADER_BYTES, payloadBytes } from '@gatewayworker/protocol'
 
 /** A command to gateways. Every order has all fields, so that all have one shape and sending one is quick. */
 export interface Order {
@@ -54,7 +54,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  * ```
  * Invariants: orders start in the order in which they were given; what waits when a link comes up starts in that turn, before anything that is given
  * later; each order starts once, or its promise rejects, never both; what waits has at most `bufferSizeBytes` and one order more, whether its callers
- * await it or not, and one timer for all; what is on a link is lost only with that link.
+ * await it or not, and one timer for all; what is on a link is lost only with that link. What is about the link itself, and a worker's changes of
+ * the sessions that it serves by it, wait as long as it lasts, however many they are.
  */
 export class OrderQueue<L extends QueueLink = GatewayLink> {
   readonly #options: OrderQueueOptions
@@ -183,14 +184,18 @@ export class OrderQueue<L extends QueueLink = GatewayLink> {
       return this.#closedError === undefined ? Promise.resolve(undefined) : Promise.reject(this.#closedError)
     }
     const now = performance.now()
-    if (this.#isStuck || this.#deadlineOf(now) <= now) return Promise.reject(this.#whyLate())
-    if (this.#waitingBytes >= this.#options.bufferSizeBytes) return Promise.reject(this.#whyFull())
+    // A worker's copy of a session waits to hear from this gateway that the change was carried out.
+    const isOfLink = this.#link !== undefined && (order.flag & Flag.OWN_CHANGE) !== 0
+    if (!isOfLink) {
+      if (this.#isStuck || this.#deadlineOf(now) <= now) return Promise.reject(this.#whyLate())
+      if (this.#waitingBytes >= this.#options.bufferSizeBytes) return Promise.reject(this.#whyFull())
+    }
     const kept = withOwnBody(order)
     return new Promise<T | undefined>((resolve, reject) => {
       this.#push({
         bytes: OVERHEAD_BYTES + bytesOf(order, ext),
         giveUp: (error) => (error === undefined ? resolve(undefined) : reject(error)),
-        isOfLink: false,
+        isOfLink,
         since: now,
         start: () => {
           try {
@@ -231,7 +236,7 @@ export class OrderQueue<L extends QueueLink = GatewayLink> {
     this.#doubtSince = undefined
     this.#isStuck = false
     this.#link = undefined
-    this.#keep(({ isOfLink }) => !isOfLink)
+    for (const { giveUp } of this.#takeOut(({ isOfLink }) => isOfLink)) giveUp(reason)
   }
 
   /** When an order that has waited since then is given up. */
@@ -262,20 +267,18 @@ export class OrderQueue<L extends QueueLink = GatewayLink> {
       const isForRoom = this.#link !== undefined && this.#doubtSince === undefined
       if (isForRoom && this.#progressAt <= first.since) this.#isStuck = true
       const why = this.#whyLate()
-      const late: Waiting[] = []
-      this.#keep((waiting) => {
-        const isLate = !waiting.isOfLink && this.#deadlineOf(waiting.since) <= now
-        if (isLate) late.push(waiting)
-        return !isLate
-      })
+      const late = this.#takeOut(({ isOfLink, since }) => !isOfLink && this.#deadlineOf(since) <= now)
       for (const { giveUp } of late) giveUp(why)
     }
     this.#arm()
   }
 
-  #keep(isKept: (waiting: Waiting) => boolean): void {
-    this.#waiting = this.#waiting.filter(isKept)
+  #takeOut(fits: (waiting: Waiting) => boolean): Waiting[] {
+    const taken = this.#waiting.filter(fits)
+    if (taken.length === 0) return taken
+    this.#waiting = this.#waiting.filter((waiting) => !fits(waiting))
     this.#waitingBytes = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0)
+    return taken
   }
 
   /** The timer is for the one that has waited longest: the others of that time go with it. */

@@ -1,4 +1,4 @@
-import { GatewayWorkerError } from '@gatewayworker/protocol'
+import { Flag, GatewayWorkerError } from '@gatewayworker/protocol'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Order, OrderQueue, type QueueLink } from '../src/order-queue.ts'
@@ -239,6 +239,31 @@ describe('orders to a gateway', () => {
     await settle()
     send()
     expect(sent).toEqual([2])
+  })
+
+  test('that change the session of a client that is served by the link are not given up before it is', async () => {
+    const { fill, outcomes, queue, send, sent, up } = start()
+    const wire = up()
+    fill(wire)
+    const other = send()
+    const done: string[] = []
+    const change = (number: number) =>
+      queue.send({ ...order(number), flag: Flag.OWN_CHANGE }, '')?.then(
+        () => done.push(`${number} sent`),
+        ({ code }) => done.push(`${number} ${code}`),
+      )
+    void change(1_000)
+    await pass(2 * DEADLINE_MS)
+    expect([outcomes.get(other), done]).toEqual(['QUEUE_FULL', []])
+    wire.take(Number.POSITIVE_INFINITY)
+    queue.onProgress()
+    await settle()
+    expect([sent.at(-1), done]).toEqual([1_000, ['1000 sent']])
+    fill(wire)
+    void change(2_000)
+    queue.onDown(broken(), false)
+    await settle()
+    expect(done).toEqual(['1000 sent', '2000 LINK_CLOSED'])
   })
 
   test('about the link itself keep their place, wait as long as it lasts, and go with it', async () => {
