@@ -68,7 +68,11 @@ const options = {
     type: list(registerAddress),
   },
   ...credentialOptions,
-  'send-to-gateway-buffer-size': { default: 10_240_000, describe: 'Output that may wait for one gateway', type: bytes },
+  'send-to-gateway-buffer-size': {
+    default: 10_240_000,
+    describe: 'Output that may wait for one gateway before sends to it reject',
+    type: bytes,
+  },
   'stop-timeout': {
     default: 10,
     describe: 'How long running handlers may take at a stop or reload before the process is killed',

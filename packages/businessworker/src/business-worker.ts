@@ -24,7 +24,7 @@ export interface BusinessWorkerOptions extends Credentials {
   /** Default BusinessWorker. */
   name?: string
   registerAddresses: readonly string[]
-  /** Output that may wait for one gateway, in bytes, before nothing more is read. Default 10 240 000. */
+  /** Output that may wait for one gateway, in bytes; as much again may wait half a second for room. Default 10 240 000. */
   sendToGatewayBufferSizeBytes?: number
   /** How long handlers may take at stop to settle all that has come, in milliseconds. Default 2 000. */
   stopTimeoutMs?: number
