@@ -23,6 +23,8 @@ export type WatcherLink = Pick<Link, 'isFull' | 'send'>
 interface Watcher {
   /** Up to this number it knows. */
   acknowledged: number
+  /** Whether there is another filter than the one that it was told: that has all uids too, but finds too many in vain. */
+  hasOldFilter: boolean
   /** Until then it may rely on what it was told, as `performance.now()` tells it. */
   leaseEnd: number
   /** Since when it has acknowledged nothing, if something is on its way. */
@@ -43,13 +45,26 @@ const STALE_UIDS = 1024
 const LATE_MS = 2_000
 /** How exactly it is known that a watcher's time is over, in milliseconds. */
 const CHECK_MS = 100
+/** So many uids are put into a new filter in one turn. */
+const SLICE_UIDS = 10_000
+/** Filters that are longer go to one watcher at a time, this often. */
+const LONG_FILTER_BYTES = 64 * 1024
+const LONG_FILTER_MS = 100
+
+/** A new filter on its way. */
+interface Rebuild {
+  count: number
+  readonly filter: UidFilter
+  readonly uids: Iterator<string>
+}
 
 /**
  * Tells those who push by uid which uids this gateway may hold, so that they leave it out where it holds none.
  *
  * Invariants: what a watcher is told, in its order, is at every time a filter with all uids of then; an addition is on a watcher's link
  * before anything that the gateway learns later; `whenKnown` resolves when each watcher has what was bound before, or cannot rely on
- * what it has any more, which is in UID_LEASE_MS at the latest.
+ * what it has any more, which is in UID_LEASE_MS at the latest; however many uids there are, a new filter takes no turn of more than SLICE_UIDS, and long
+ * ones do not go to all at once.
  */
 export class UidWatchers implements UidListener {
   #added: UidHash[] = []
@@ -61,7 +76,9 @@ export class UidWatchers implements UidListener {
   #isTelling = false
   /** So many uids, and the filter is made anew. */
   #limit = this.#filter.capacity
+  #longFilterAt = Number.NEGATIVE_INFINITY
   #number = 0
+  #rebuild: Rebuild | undefined
   #timer: NodeJS.Timeout | undefined
   #waiters: Waiter[] = []
   readonly #watchers = new Map<WatcherLink, Watcher>()
@@ -72,6 +89,7 @@ export class UidWatchers implements UidListener {
 
   onUid(uid: string): void {
     const hash = hashUid(uid)
+    if (this.#rebuild?.filter.add(hash)) this.#rebuild.count += 1
     if (!this.#filter.add(hash)) return
     this.#count += 1
     if (this.#watchers.size > 0) this.#added.push(hash)
@@ -109,10 +127,13 @@ export class UidWatchers implements UidListener {
     const now = performance.now()
     let watcher = this.#watchers.get(link)
     if (watcher === undefined) {
-      if (link.isFull) return false
+      if (!this.#mayTellFilter(link, now)) return false
       // Without a filter it leaves nobody out, so there is nothing that it has to acknowledge.
-      watcher = { acknowledged: this.#number, leaseEnd: 0, silentSince: now, told: this.#number }
+      watcher = { acknowledged: this.#number, hasOldFilter: false, leaseEnd: 0, silentSince: now, told: this.#number }
       this.#watchers.set(link, watcher)
+      tell(link, watcher, now, Command.UID_FILTER, this.#filter.bytes, this.#number)
+    } else if (watcher.hasOldFilter && this.#mayTellFilter(link, now)) {
+      watcher.hasOldFilter = false
       tell(link, watcher, now, Command.UID_FILTER, this.#filter.bytes, this.#number)
     }
     const isLate = watcher.acknowledged < watcher.told && now - watcher.silentSince > LATE_MS
@@ -152,27 +173,60 @@ export class UidWatchers implements UidListener {
 
   readonly #tellAll = (): void => {
     this.#isTelling = false
-    this.#number += 1
-    const isNew = this.#isStale || this.#count > this.#limit
-    if (isNew) this.#rebuild()
-    const command = isNew ? Command.UID_FILTER : Command.UID_FILTER_ADD
-    const bytes = isNew ? this.#filter.bytes : encodeUidHashes(this.#added)
+    const isNew = this.#rebuild === undefined && (this.#isStale || this.#count > this.#limit) && this.#beginRebuild()
+    const added = this.#added
     this.#added = []
+    if (isNew && this.#filter.bytes.length <= LONG_FILTER_BYTES) this.#tell(Command.UID_FILTER, this.#filter.bytes)
+    else if (added.length > 0) this.#tell(Command.UID_FILTER_ADD, encodeUidHashes(added))
+  }
+
+  #tell(command: number, bytes: Buffer): void {
+    this.#number += 1
     const now = performance.now()
     for (const [link, watcher] of this.#watchers) {
       // Whose time is over relies on nothing, and is told everything when it wants to again; so one that reads nothing gets no more.
       if (watcher.leaseEnd <= now) this.#watchers.delete(link)
       else tell(link, watcher, now, command, bytes, this.#number)
+      if (command === Command.UID_FILTER) watcher.hasOldFilter = false
     }
   }
 
-  #rebuild(): void {
+  #mayTellFilter(link: WatcherLink, now: number): boolean {
+    if (link.isFull) return false
+    if (this.#filter.bytes.length <= LONG_FILTER_BYTES) return true
+    if (now - this.#longFilterAt < LONG_FILTER_MS) return false
+    this.#longFilterAt = now
+    return true
+  }
+
+  /** Begins a new filter of the uids of now; true if that was done at once. */
+  #beginRebuild(): boolean {
     const bound = this.#bound()
-    this.#filter = UidFilter.forCount(2 * bound.uidCount)
-    this.#count = 0
-    for (const uid of bound.uids()) this.#refill(uid)
+    const filter = UidFilter.forCount(2 * bound.uidCount)
+    this.#rebuild = { count: 0, filter, uids: bound.uids()[Symbol.iterator]() }
+    this.#goOn(this.#rebuild)
+    return this.#rebuild === undefined
+  }
+
+  readonly #goOn = (rebuild: Rebuild): void => {
+    for (let done = 0; done < SLICE_UIDS; done += 1) {
+      const { done: isEnd, value } = rebuild.uids.next()
+      if (isEnd) {
+        this.#endRebuild(rebuild)
+        return
+      }
+      if (rebuild.filter.add(hashUid(value))) rebuild.count += 1
+    }
+    setImmediate(this.#goOn, rebuild)
+  }
+
+  #endRebuild({ count, filter }: Rebuild): void {
+    this.#rebuild = undefined
+    this.#filter = filter
+    this.#count = count
     for (const uid of this.#expected.values()) this.#refill(uid)
-    this.#limit = Math.max(this.#filter.capacity, 2 * this.#count) // one of the largest size is never enough
+    this.#limit = Math.max(filter.capacity, 2 * this.#count) // one of the largest size is never enough
+    for (const watcher of this.#watchers.values()) watcher.hasOldFilter = true
   }
 
   #refill(uid: string): void {

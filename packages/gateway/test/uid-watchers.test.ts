@@ -127,6 +127,36 @@ describe('who watches', () => {
     expect(filters).toBeLessThan(10)
   })
 
+  test('finds every uid while a new filter of many is made in many turns, and is told it when it watches again', async () => {
+    const { bind, watchers } = create()
+    const [early, late] = [new Watcher(), new Watcher()]
+    for (const watcher of [early, late]) watchers.watch(watcher)
+    const uids = names(60_000)
+    for (const [at, uid] of uids.entries()) {
+      bind(uid)
+      // In chunks, as from connections, and with turns in between.
+      if (at % 1_000 === 999) await vi.advanceTimersByTimeAsync(1)
+      if (at % 10_000 === 9_999)
+        for (const watcher of [early, late]) expect(watcher.find(uids.slice(0, at + 1))).toHaveLength(at + 1)
+    }
+    await vi.advanceTimersByTimeAsync(100)
+    const filters = (watcher: Watcher) => watcher.told.filter(({ command }) => command === Command.UID_FILTER)
+    // One that holds twice as many is 128 KiB long: it is not told to all at once.
+    expect(Math.max(...filters(early).map(({ ext }) => ext.length))).toBeLessThanOrEqual(64 * 1024)
+    for (const watcher of [early, late]) watchers.acknowledge(watcher, watcher.lastNumber)
+    const before = filters(late).length
+    expect([watchers.watch(early), watchers.watch(late)]).toEqual([true, true])
+    expect(filters(early).at(-1)!.ext).toHaveLength(128 * 1024)
+    expect(filters(late)).toHaveLength(before)
+    await vi.advanceTimersByTimeAsync(100)
+    watchers.watch(late)
+    expect(filters(late).at(-1)!.ext).toHaveLength(128 * 1024)
+    bind('newest')
+    await vi.advanceTimersByTimeAsync(1)
+    for (const watcher of [early, late]) expect(watcher.find([...uids, 'newest'])).toHaveLength(60_001)
+    expect(early.find(names(1_000, 'nobody')).length).toBeLessThan(50)
+  })
+
   test('cannot acknowledge what it was never told', async () => {
     const { watchers } = create()
     const watcher = new Watcher()
