@@ -3,13 +3,15 @@ import type { ServedGateway } from './served-gateway.ts'
 /**
  * Tells gateways which events are handled: one frame for each and turn of the event loop.
  *
- * Invariant: it leaves after everything that the handlers of those events have sent, to whichever gateway, has left this process.
+ * Invariants: it leaves after everything that the handlers of those events have sent, to whichever gateway, has left this process; where that is so at
+ * once, in the turn in which they were handled. A gateway that takes nothing holds it back for half a second at most, and not at all from then until it has
+ * caught up (`link-output.ts`). What waits for room on a link, or for a link, has not been accepted: whoever awaits it is not through.
  */
 export class Acknowledger {
   #gateways: ServedGateway[] = []
   readonly #written: () => Promise<unknown> | undefined
 
-  /** `written` writes what waits for any gateway, and says when it is gone, if it is not. */
+  /** `written` writes what waits for any gateway, and says when it is gone, or no longer to be waited for, if it is not. */
   constructor(written: () => Promise<unknown> | undefined) {
     this.#written = written
   }

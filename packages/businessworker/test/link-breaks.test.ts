@@ -249,7 +249,7 @@ class Cluster {
   async stop(): Promise<void> {
     for (const { client } of this.clients) client.socket.terminate()
     for (const worker of this.#workers) await worker.stop(0)
-    this.#backend.close()
+    await this.#backend.close()
     this.#links.close()
     await this.#gateway.stop(0)
     await this.#register.stop()

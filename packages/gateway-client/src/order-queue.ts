@@ -68,6 +68,7 @@ export class OrderQueue<L extends QueueLink = GatewayLink> {
   /** Whether the link was full for `ROOM_MS` and took nothing. */
   #isStuck = false
   #link: L | undefined
+  #onStarted: (() => void) | undefined
   #progressAt = 0
   #reason: GatewayWorkerError
   #timer: NodeJS.Timeout | undefined
@@ -160,6 +161,14 @@ export class OrderQueue<L extends QueueLink = GatewayLink> {
     }
   }
 
+  /** Nothing if no order waits for room on the link, else a promise that resolves when none does any more. */
+  whenStarted(): Promise<void> | undefined {
+    if (!this.#waitsForRoom) return undefined
+    return new Promise((resolve) => {
+      this.#onStarted = resolve
+    })
+  }
+
   /** Nothing leaves any more: what waits is rejected with the error, or, without one, resolves as the gateway has left the cluster. */
   close(error: GatewayWorkerError | undefined): void {
     if (this.#isClosed) return
@@ -171,6 +180,10 @@ export class OrderQueue<L extends QueueLink = GatewayLink> {
     this.#waiting = []
     this.#waitingBytes = 0
     for (const { giveUp } of waiting) giveUp(error)
+  }
+
+  get #waitsForRoom(): boolean {
+    return this.#waiting.length > 0 && this.#link !== undefined && this.#doubtSince === undefined
   }
 
   get #isOpen(): boolean {
@@ -283,6 +296,7 @@ export class OrderQueue<L extends QueueLink = GatewayLink> {
 
   /** The timer is for the one that has waited longest: the others of that time go with it. */
   #arm(): void {
+    if (this.#onStarted !== undefined && !this.#waitsForRoom) this.#onStarted()
     clearTimeout(this.#timer)
     this.#timer = undefined
     const first = this.#waiting.find(({ isOfLink }) => !isOfLink)

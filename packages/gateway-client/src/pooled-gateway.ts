@@ -89,11 +89,14 @@ export class PooledGateway {
   }
 
   /**
-   * Ends the link after its output, for good. What waits is rejected with the error; without one it resolves, as the gateway has left the cluster.
+   * Ends the link after its output, and what waits for room there, for good. What waits otherwise is rejected with the error; without one it resolves, as the
+   * gateway has left the cluster.
    */
-  close(error?: GatewayWorkerError, timeoutMs?: number): Promise<void> {
+  async close(error?: GatewayWorkerError, timeoutMs?: number): Promise<void> {
+    const started = this.orders.whenStarted()
+    if (started !== undefined) await started
     this.orders.close(error)
-    return this.#dialer.close(timeoutMs)
+    await this.#dialer.close(timeoutMs)
   }
 }
 

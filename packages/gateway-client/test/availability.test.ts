@@ -269,6 +269,19 @@ describe('a closed client', () => {
     expect(await client.messages.take(9)).toHaveLength(9)
   })
 
+  test('has sent what was sent before, also what waited for room', async () => {
+    const cluster = await startCluster()
+    const push = cluster.push()
+    expect(await push.getAllClientIdCount()).toBe(0)
+    const body = 'x'.repeat(1_000_000)
+    // To nobody: all that counts is that the gateway got it.
+    const calls = Array.from({ length: 19 }, () => push.sendToGroup('nobody', body))
+    const last = push.joinGroup((await cluster.connect()).clientId, 'g')
+    const closed = push.close()
+    await Promise.all([...calls, last, closed])
+    await expect.poll(() => cluster.push().getClientIdCountByGroup('g')).toBe(1)
+  })
+
   test('rejects the calls that wait for a register', async () => {
     const push = pushTo('127.0.0.1:1', { deadlineMs: 60_000, retryAfterMs: 0 })
     const sent = errorOf(push.sendToAll('m'))
