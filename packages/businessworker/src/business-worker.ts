@@ -118,7 +118,7 @@ export class BusinessWorker {
     try {
       await this.#start()
     } catch (error) {
-      this.#letGo()
+      await this.#letGo()
       throw error
     }
   }
@@ -181,7 +181,7 @@ export class BusinessWorker {
   /** Takes no more, finishes what has come, then runs onWorkerStop and ends; handlers may take `timeoutMs` (Infinity: as long as they need). */
   async stop(timeoutMs = this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS): Promise<void> {
     await this.#finish(timeoutMs)
-    this.#letGo()
+    await this.#letGo()
   }
 
   /**
@@ -203,7 +203,7 @@ export class BusinessWorker {
     if (this.#finished === undefined) return this
     const worker = new BusinessWorker(this.#options)
     await worker.start()
-    this.#close() // not before, since gateways let clients wait for as long as a worker that leaves is linked
+    await this.#close() // not before, since gateways let clients wait for as long as a worker that leaves is linked
     return worker
   }
 
@@ -233,16 +233,16 @@ export class BusinessWorker {
     }
   }
 
-  #letGo(): void {
+  async #letGo(): Promise<void> {
     Timer.delAll()
     resumeWorkerTimers()
-    this.#close()
     Gateway.usePool(undefined)
-    void Gateway.close()
+    await Promise.all([this.#close(), Gateway.close(LEAVE_TIMEOUT_MS)])
   }
 
-  #close(): void {
-    void this.#pool?.close()
+  /** What was sent is written first, as far as gateways take it: the process may end right after this. */
+  async #close(): Promise<void> {
+    await this.#pool?.close(LEAVE_TIMEOUT_MS)
     process.off('unhandledRejection', this.#onUnhandledRejection)
   }
 
