@@ -141,7 +141,6 @@ describe('a worker that hands over', () => {
     const again = await worker.takeBack()
     onTestFinished(() => again.stop())
     const next = await process.links.next()
-    await next.link.drained()
     await until(() => gateway.link.isClosed && order.slice(before).includes('tick'))
     next.introduce(1)
     next.message(1, 'm')
