@@ -2,8 +2,9 @@ import { encodeClientId, gatewayKey } from '@gatewayworker/protocol'
 import { expect, test } from 'vitest'
 import { startRegister } from '../../gateway-client/test/start-cluster.ts'
 import { Gateway } from '../src/index.ts'
-import { type RawGateway, startRawGateway, startWorker } from './support.ts'
+import { linkToRawGateway, type RawGateway, startRawGateway, startWorker } from './support.ts'
 
+const MIB = 1024 * 1024
 const BUFFER_SIZE_BYTES = 1_000_000
 const EVENTS = 400
 const BODY = 'x'.repeat(50_000)
@@ -59,6 +60,23 @@ test('a receipt names the gateway that takes nothing, within a second', async ()
   const receipt = await Gateway.sendToClient(clientId, 'm', { receipt: true })
   expect(receipt).toEqual({ delivered: 0, slow: 0, unanswered: [process.address] })
   expect(performance.now() - begin).toBeLessThan(2_500) // the deadline of questions is twice as long
+})
+
+test('a worker has stopped when what onWorkerStop sent is written', async () => {
+  const { gateway, process, worker } = await linkToRawGateway({
+    onMessage: () => {},
+    onWorkerStop: () => {
+      // More than the kernel takes at once.
+      const clientId = encodeClientId(gatewayKey(process.address), 1)
+      for (let at = 0; at < 9; at += 1) void Gateway.sendToClient(clientId, `${at} ${'x'.repeat(MIB)}`)
+    },
+  })
+  await worker.stop()
+  expect(worker.stats().bufferedBytes).toBe(0)
+  const frames = await gateway.frames.take(9)
+  expect(frames.map(({ body }) => String(body.subarray(0, 1)))).toEqual(
+    Array.from({ length: 9 }, (_, at) => String(at)),
+  )
 })
 
 test('what was sent to a gateway that was away leaves before what its first event makes a handler send', async () => {
