@@ -99,6 +99,7 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
   readonly #transport: ClientTransport
   #hasEnded = false
   #hasLeft = false
+  #isAsked = false
   #isSlow = false
   #pauseReasons = 0
   #run: Run | undefined
@@ -187,7 +188,15 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
 
   /** Asks whether anybody is there; false where its protocol has nothing for that. */
   ask(): boolean {
-    return this.#transport.ask()
+    this.#isAsked = this.#transport.ask()
+    return this.#isAsked
+  }
+
+  /** Whether it owes an answer; it does not any more. */
+  takeAsked(): boolean {
+    const isAsked = this.#isAsked
+    this.#isAsked = false
+    return isAsked
   }
 
   /** Says what waits, then ends the connection; `text` is for the page, `reason` for onClose. */

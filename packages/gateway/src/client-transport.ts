@@ -3,19 +3,36 @@ import type { ClientOrigin } from '@gatewayworker/protocol'
 import type { CloseCode } from './close-codes.ts'
 import type { Handshake } from './handshake.ts'
 import type { OutgoingMessage } from './message.ts'
+import { BYTES_A_TURN, PIECES_A_TURN, turns, type Waiting } from './turns.ts'
 
 /** The longest piece that is written at once. */
 const PIECE_BYTES = 64 * 1024
 /** How long a client may take to end its side when we have ended ours, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 2_000
+/** What is read, and thrown away, of a client that we have closed before it is cut off, in bytes: what it had on its way, and no more. */
+const MAX_BYTES_AFTER_CLOSE = 1024 * 1024
+/** Shorter pieces of a message cost as much as a message: reading one is the same work, whatever is in it. */
+const SHORT_BYTES = 64
 
 /**
  * What a client's messages travel on: a socket, and how a message looks on it.
  *
  * Whoever makes it hands it on with `OnClient` and tells what happens to the `TransportHandler` that it gets back.
+ *
+ * Invariants: all that is read is charged to the client, as messages or by `settle`; a client has had its turn after so many pieces, or bytes, and is
+ * read on in the next turn of the event loop, when the others have had theirs.
  */
-export abstract class ClientTransport {
+export abstract class ClientTransport implements Waiting {
+  /** Bytes of messages that the handler was told since `settle`. */
+  protected deliveredBytes = 0
+  protected handler!: TransportHandler
   protected readonly socket: Socket
+  #bytesAfterClose = 0
+  #bytesLeft = 0
+  #hasHadTurn = false
+  #isPaused = false
+  #piecesLeft = 0
+  #turn = -1
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -36,6 +53,11 @@ export abstract class ClientTransport {
     return this.socket.writableLength
   }
 
+  /** Input that is kept until the rest of a message has come, in bytes. */
+  get heldBytes(): number {
+    return 0
+  }
+
   /** The bytes of a message, made once for all clients that share the framing; undefined if the transport itself has sent it. */
   abstract frame(message: OutgoingMessage): Buffer | undefined
 
@@ -54,8 +76,21 @@ export abstract class ClientTransport {
   }
 
   /** Reads no more until `resume`. */
-  abstract pause(): void
-  abstract resume(): void
+  pause(): void {
+    this.#isPaused = true
+    this.stopReading()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    if (!this.#hasHadTurn) this.startReading()
+  }
+
+  /** It may be read on: the others have had their turn. */
+  onTurn(): void {
+    this.#hasHadTurn = false
+    if (!this.#isPaused) this.startReading()
+  }
 
   /** Ends the connection after what was written, and says why as far as the protocol can; a client that does not part in time is cut off. */
   abstract close(code: CloseCode, text: string): void
@@ -63,11 +98,65 @@ export abstract class ClientTransport {
   /** Ends the connection at once. */
   abstract destroy(): void
 
+  protected stopReading(): void {
+    this.socket.pause()
+  }
+
+  protected startReading(): void {
+    this.socket.resume()
+  }
+
+  /** Whether what has come has to wait. */
+  protected get isWaiting(): boolean {
+    return this.#isPaused || this.#hasHadTurn
+  }
+
+  /** How many pieces it may still be read in this turn. */
+  protected get piecesLeft(): number {
+    const turn = turns.number
+    if (turn !== this.#turn) {
+      this.#turn = turn
+      this.#piecesLeft = PIECES_A_TURN
+      this.#bytesLeft = BYTES_A_TURN
+    }
+    return this.#piecesLeft
+  }
+
+  /** So much of its turn is used up. */
+  protected spend(pieces: number, bytes: number): void {
+    this.#piecesLeft -= pieces
+    this.#bytesLeft -= bytes
+    if ((this.#piecesLeft > 0 && this.#bytesLeft > 0) || this.#hasHadTurn) return
+    this.#hasHadTurn = true
+    this.stopReading()
+    turns.wait(this)
+  }
+
+  /**
+   * Charges what was read beside messages: `pieces` that were none by themselves, and the bytes around messages. `heldBefore`: heldBytes before the
+   * `bytes` were read; `isNew`: a message that is not whole began in them.
+   */
+  protected settle(bytes: number, pieces: number, heldBefore: number, isNew: boolean): void {
+    const { deliveredBytes, heldBytes } = this
+    this.deliveredBytes = 0
+    const isShort = bytes < SHORT_BYTES && heldBytes === heldBefore + bytes
+    this.handler.onRead(isShort ? pieces + 1 : pieces, Math.max(heldBefore + bytes - deliveredBytes - heldBytes, 0))
+    if (isNew && heldBytes > 0) this.handler.onUnfinished()
+  }
+
+  /** Something came of a client that was closed. */
+  protected onBytesAfterClose(bytes: number): void {
+    this.#bytesAfterClose += bytes
+    if (this.#bytesAfterClose > MAX_BYTES_AFTER_CLOSE) this.socket.destroy()
+    else if (this.piecesLeft > 0) this.spend(0, bytes)
+  }
+
   /** Ends our side after what was written; a client that does not end its own in time is cut off. */
   protected endSocket(): void {
     this.socket.end()
     // A socket that is not read would never see the other side's end.
-    this.socket.resume()
+    this.#isPaused = false
+    if (!this.#hasHadTurn) this.startReading()
     const timer = setTimeout(() => this.socket.destroy(), CLOSE_TIMEOUT_MS)
     this.socket.once('close', () => clearTimeout(timer))
   }
@@ -76,12 +165,16 @@ export abstract class ClientTransport {
 /** Who is told what happens on a transport. */
 export interface TransportHandler {
   readonly clientId: string
-  /** A message has come; the buffer is the handler's to keep. */
+  /** A message has come; the buffer is the handler's to keep, and may be a small part of a large one. */
   onMessage(body: Buffer, isBinary: boolean): void
   /** Something has come that is no message and shows that the client lives: whether it is to be answered. */
   onAlive(): boolean
-  /** The client's side has answered `ask`. */
+  /** The client's side has answered `ask`, or says so unasked. */
   onAnswer(): void
+  /** Something was read beside messages and signs of life: pieces that cost as much as a message, and bytes. */
+  onRead(pieces: number, bytes: number): void
+  /** A message has begun, and the rest of it is to come. */
+  onUnfinished(): void
   /** The client will say no more, but may still read. */
   onEnd(): void
   /** The client broke the protocol; the transport ends the connection. */

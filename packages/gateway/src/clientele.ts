@@ -19,6 +19,7 @@ import { IdleCheck } from './idle-check.ts'
 import { OutgoingMessage } from './message.ts'
 import type { GatewaySettings } from './options.ts'
 import { Outbox } from './outbox.ts'
+import { ownBytes } from './own-bytes.ts'
 import { isNobody } from './parameters.ts'
 import { rateCosts } from './rate.ts'
 import { RateLimiter } from './rate-limiter.ts'
@@ -144,9 +145,9 @@ export class Clientele {
       clientId,
       onMessage: (body, isBinary) => this.#onMessage(client, body, isBinary),
       onAlive: () => this.#onAlive(client),
-      onAnswer: () => {
-        client.lastSignAt = performance.now()
-      },
+      onAnswer: () => this.#onAnswer(client),
+      onRead: (pieces, bytes) => this.#onRead(client, pieces, bytes),
+      onUnfinished: () => {},
       onEnd: () => client.end(),
       onProtocolError: (err) => {
         if (client.hasLeft) return
@@ -201,11 +202,26 @@ export class Clientele {
 
   /** Whether the client is to be answered. */
   #onAlive(client: ClientConnection): boolean {
+    if (client.hasLeft) return false
     client.lastSignAt = performance.now()
     client.silentChecks = -1
     if (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client)) return false
-    client.rate.charge(this.#now, 0)
+    client.rate.charge(this.#now, 1, 0)
     return !client.isFull
+  }
+
+  /** Who was asked answers for nothing; who says so unasked pays as for a ping. */
+  #onAnswer(client: ClientConnection): void {
+    if (client.hasLeft) return
+    client.lastSignAt = performance.now()
+    if (client.takeAsked() || (client.rate.isOver(this.#now) && !this.#rateLimiter.takes(client))) return
+    client.rate.charge(this.#now, 1, 0)
+  }
+
+  #onRead(client: ClientConnection, pieces: number, bytes: number): void {
+    if (client.hasLeft || (pieces === 0 && bytes === 0)) return
+    client.rate.charge(this.#now, pieces, bytes)
+    if (client.rate.isOver(this.#now)) this.#rateLimiter.onOver(client)
   }
 
   #onMessage(client: ClientConnection, body: Buffer, isBinary: boolean): void {
@@ -216,9 +232,11 @@ export class Clientele {
       this.counters.droppedRequests += 1
       return
     }
-    client.rate.charge(this.#now, body.length)
+    client.rate.charge(this.#now, 1, body.length)
     this.counters.receivedMessages += 1
-    this.#workers.deliver(client, Command.ON_MESSAGE, isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR, body)
+    const flag = isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR
+    // It is kept until a worker has handled it.
+    this.#workers.deliver(client, Command.ON_MESSAGE, flag, ownBytes(body))
   }
 
   readonly #onIdle = (client: ClientConnection): void => {

@@ -14,8 +14,8 @@ export class EventStreamTransport extends ClientTransport {
   }
 
   /** There is nothing to read; what a client says all the same ends its connection. */
-  pause(): void {}
-  resume(): void {}
+  override pause(): void {}
+  override resume(): void {}
 
   /** The event `close` says what a close frame would: without it the page connects again by itself. */
   close(code: CloseCode, text: string): void {

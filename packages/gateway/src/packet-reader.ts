@@ -29,6 +29,11 @@ export class PacketReader {
     this.#maxBytes = maxBytes
   }
 
+  /** How much has come and was not taken. */
+  get length(): number {
+    return this.#end - this.#start
+  }
+
   /** Puts a chunk behind what has come. The chunk is the reader's from now on. */
   push(chunk: Buffer): void {
     if (this.#start === this.#end) {

@@ -31,10 +31,16 @@ export class RateLimiter {
         return false
       default:
         // It was read already: nothing is lost, the client waits the longer for it.
-        client.pauseReading(PauseReason.SENDS_TOO_MUCH)
-        this.#paused.add(client)
+        this.#pause(client)
         return true
     }
+  }
+
+  /** A client has used up its rate with what is no message: where it is closed for that, or loses something, that is with the next message. */
+  onOver(client: ClientConnection): void {
+    if (this.#policy !== 'pause') return
+    this.#note(client)
+    this.#pause(client)
   }
 
   /** Reads those again who have waited long enough; to be called every now and then. */
@@ -44,6 +50,11 @@ export class RateLimiter {
       this.#paused.delete(client)
       client.resumeReading(PauseReason.SENDS_TOO_MUCH)
     }
+  }
+
+  #pause(client: ClientConnection): void {
+    client.pauseReading(PauseReason.SENDS_TOO_MUCH)
+    this.#paused.add(client)
   }
 
   #note(client: ClientConnection): void {

@@ -45,10 +45,10 @@ export class Rate {
     return this.#messagesUntil <= now - BURST_MS && this.#bytesUntil <= now - BURST_MS
   }
 
-  /** Pays for a message. */
-  charge(now: number, bytes: number): void {
+  /** Pays for messages, and for bytes. */
+  charge(now: number, messages: number, bytes: number): void {
     const full = now - BURST_MS
-    this.#messagesUntil = Math.max(this.#messagesUntil, full) + this.#costs.messageMs
+    this.#messagesUntil = Math.max(this.#messagesUntil, full) + this.#costs.messageMs * messages
     this.#bytesUntil = Math.max(this.#bytesUntil, full) + this.#costs.byteMs * bytes
   }
 }

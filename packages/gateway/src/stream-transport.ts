@@ -3,6 +3,7 @@ import { EMPTY, type Log } from '@gatewayworker/protocol'
 import type { ProtocolConnection } from './client-protocol.ts'
 import { ClientTransport, type TransportHandler } from './client-transport.ts'
 import type { OutgoingMessage } from './message.ts'
+import { ownBytes } from './own-bytes.ts'
 import { type MeasurePacket, PacketError, PacketReader } from './packet-reader.ts'
 import { type StreamProtocol, toBuffer } from './stream-protocol.ts'
 
@@ -17,9 +18,7 @@ export class StreamTransport extends ClientTransport {
   readonly #log: Log
   readonly #protocol: StreamProtocol
   readonly #reader: PacketReader
-  #handler!: TransportHandler
   #isEnding = false
-  #isPaused = false
 
   constructor(socket: Socket, protocol: StreamProtocol, connection: ProtocolConnection, log: Log) {
     super(socket)
@@ -32,10 +31,14 @@ export class StreamTransport extends ClientTransport {
 
   /** Reads, and tells the handler of everything. */
   start(handler: TransportHandler): void {
-    this.#handler = handler
+    this.handler = handler
     this.socket.on('data', this.#onData)
     this.socket.on('end', () => handler.onEnd())
     this.socket.on('close', () => handler.onClose())
+  }
+
+  override get heldBytes(): number {
+    return this.#reader.length
   }
 
   frame(message: OutgoingMessage): Buffer {
@@ -46,16 +49,6 @@ export class StreamTransport extends ClientTransport {
       this.#log.error({ err, remoteAddress, remotePort }, 'encode threw: a client does not get a message')
       return EMPTY
     }
-  }
-
-  pause(): void {
-    this.#isPaused = true
-    this.socket.pause()
-  }
-
-  resume(): void {
-    this.#isPaused = false
-    this.socket.resume()
   }
 
   close(): void {
@@ -69,16 +62,27 @@ export class StreamTransport extends ClientTransport {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#isEnding) return
+    if (this.#isEnding) {
+      this.onBytesAfterClose(chunk.length)
+      return
+    }
+    const heldBefore = this.#reader.length
+    const { piecesLeft } = this
+    let packets = 0
+    let restBytes = 0
     this.#reader.push(chunk)
     for (let packet = this.#nextPacket(); packet !== undefined; packet = this.#nextPacket()) {
+      packets += 1
       this.#readPacket(packet)
-      if (this.#isPaused && !this.#isEnding) {
-        const rest = this.#reader.takeRest()
-        if (rest.length > 0) this.socket.unshift(rest) // it comes again when the socket is read again
-        return
-      }
+      if (this.#isEnding || (packets < piecesLeft && !this.isWaiting)) continue
+      const rest = this.#reader.takeRest()
+      restBytes = rest.length
+      if (restBytes > 0) this.socket.unshift(ownBytes(rest)) // it comes again when the socket is read again
+      break
     }
+    const bytes = chunk.length - restBytes
+    this.spend(packets, bytes)
+    this.settle(bytes, 0, heldBefore, heldBefore === 0 || packets > 0)
   }
 
   #nextPacket(): Buffer | undefined {
@@ -99,12 +103,13 @@ export class StreamTransport extends ClientTransport {
       return
     }
     if (decoded === undefined) {
-      this.#handler.onAlive()
+      this.handler.onAlive()
       return
     }
     const body = toBuffer(decoded)
+    this.deliveredBytes += body.length
     if (body.length > this.#connection.maxPacketBytes) this.#fail(new PacketError('a message is too long'), 'decode')
-    else this.#handler.onMessage(body, typeof decoded !== 'string' && this.#protocol.isText?.(body) !== true)
+    else this.handler.onMessage(body, typeof decoded !== 'string' && this.#protocol.isText?.(body) !== true)
   }
 
   #fail(error: unknown, where: string): void {
@@ -112,7 +117,7 @@ export class StreamTransport extends ClientTransport {
       const { remoteAddress, remotePort } = this.#connection
       this.#log.warn({ err: error, remoteAddress, remotePort }, `${where} threw: a client is cut off`)
     }
-    this.#handler.onProtocolError(error as Error)
+    this.handler.onProtocolError(error as Error)
     this.destroy()
   }
 

@@ -1,15 +1,24 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { WebSocketServer } from 'ws'
 import type { Refusal } from './access/admission.ts'
 import type { Admitted } from './access/doorkeeper.ts'
 import { refuseRequest, refuseUnread } from './access/http-refusal.ts'
 import type { ClientAcceptor, Reception } from './client-port.ts'
-import { CLOSE_TIMEOUT_MS, type OnClient, type TransportHandler } from './client-transport.ts'
+import { CLOSE_TIMEOUT_MS, type OnClient } from './client-transport.ts'
 import { EventStreams, isForEvents } from './event-streams.ts'
 import { readHandshake } from './handshake.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
+
+/** A long message may come in pieces of this size, on average: Go's websocket package sends 4 KiB in a frame, slow lines a few hundred bytes in a packet. */
+const MIN_FRAGMENT_BYTES = 1024
+const MIN_CHUNK_BYTES = 64
+/** A short one in as many. */
+const MIN_FRAGMENTS = 128
+const MIN_CHUNKS = 1024
+/** What may come between the fragments of a message: pings, and the headers of all. */
+const MAX_BYTES_BESIDE_PAYLOAD = 64 * 1024
 
 export interface WebSocketAcceptorOptions {
   /** Whether only pages of listed origins pass the examination. */
@@ -28,12 +37,14 @@ export class WebSocketAcceptor implements ClientAcceptor {
   readonly #eventStreams: EventStreams | undefined
   /** Does not listen: it is given the connections of the client port. */
   readonly #http: Server
+  readonly #maxHeldBytes: number
   readonly #onClient: OnClient
   readonly #reception: Reception
   readonly #webSockets: WebSocketServer
 
   constructor(options: WebSocketAcceptorOptions) {
     const { areOriginsListed, compression, maxPayloadBytes, onClient, reception, sse } = options
+    this.#maxHeldBytes = 2 * maxPayloadBytes + MAX_BYTES_BESIDE_PAYLOAD
     this.#onClient = onClient
     this.#reception = reception
     if (sse) this.#eventStreams = new EventStreams(onClient, areOriginsListed)
@@ -44,9 +55,12 @@ export class WebSocketAcceptor implements ClientAcceptor {
       clientTracking: false,
       // @ts-expect-error the option is younger than its types
       closeTimeout: CLOSE_TIMEOUT_MS,
+      maxBufferedChunks: Math.max(MIN_CHUNKS, Math.ceil(maxPayloadBytes / MIN_CHUNK_BYTES)),
+      maxFragments: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayloadBytes / MIN_FRAGMENT_BYTES)),
       maxPayload: maxPayloadBytes,
       noServer: true,
       perMessageDeflate: compression,
+      skipUTF8Validation: false,
     })
   }
 
@@ -93,22 +107,10 @@ export class WebSocketAcceptor implements ClientAcceptor {
   #shakeHands(request: IncomingMessage, socket: Socket, head: Buffer, { claims, peer }: Admitted): void {
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const origin = this.#reception.admit(socket, peer)
-      const transport = new WebSocketTransport(webSocket, socket)
-      listen(webSocket, this.#onClient(transport, origin, readHandshake(request, origin, claims)))
+      const transport = new WebSocketTransport(webSocket, socket, this.#maxHeldBytes)
+      transport.start(this.#onClient(transport, origin, readHandshake(request, origin, claims)))
     })
   }
-}
-
-/** A function of its own, so that what listens for as long as the client is there keeps nothing of its request. */
-function listen(webSocket: WebSocket, handler: TransportHandler): void {
-  webSocket.on('message', (data, isBinary) => handler.onMessage(data as Buffer, isBinary))
-  webSocket.on('ping', (data) => {
-    // Pongs go past all that bounds what waits for a client; one that does not read needs none.
-    if (handler.onAlive()) webSocket.pong(data)
-  })
-  webSocket.on('pong', () => handler.onAnswer())
-  webSocket.on('error', (error) => handler.onProtocolError(error))
-  webSocket.on('close', () => handler.onClose())
 }
 
 function refusePlainRequest(response: ServerResponse): void {

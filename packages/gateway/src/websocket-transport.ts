@@ -1,24 +1,79 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { ClientTransport } from './client-transport.ts'
+import { ClientTransport, type TransportHandler } from './client-transport.ts'
 import type { CloseCode } from './close-codes.ts'
 import type { OutgoingMessage } from './message.ts'
+import { ownBytes } from './own-bytes.ts'
 import { frameWebSocketMessage } from './websocket-frame.ts'
+import { WebSocketMeter } from './websocket-meter.ts'
 
-/** A WebSocket: ws reads it and parts with the client; messages are framed here, once for all, and go past ws into its socket. */
+/** Frames that are still read of a connection that has broken with them unread. */
+const FRAMES_AT_END = 1_000
+/** RFC 6455 section 7.4.1: the client did something that we do not take, and there is no better code. */
+const POLICY_VIOLATION = 1008
+
+/**
+ * A WebSocket: ws reads it and parts with the client; messages are framed here, once for all, and go past ws into its socket.
+ *
+ * ```
+ * socket ─▶ meter: frames, bytes ─▶ ws ─▶ messages, pings, pongs ─▶ handler
+ * ```
+ */
 export class WebSocketTransport extends ClientTransport {
   readonly #compresses: boolean
+  readonly #maxHeldBytes: number
+  readonly #meter = new WebSocketMeter()
+  /** Gives bytes to ws, as its own listener for them. */
+  readonly #receive: (chunk: Buffer) => void
   readonly #webSocket: WebSocket
+  /** Messages that ws has and has not said yet: it inflates them. */
+  #inflating = 0
+  #isClosing = false
+  /** Whether ws reads nothing more. */
+  #isDone = false
 
-  constructor(webSocket: WebSocket, socket: Socket) {
+  /** `maxHeldBytes`: what may be read, control frames included, until a message is whole. */
+  constructor(webSocket: WebSocket, socket: Socket, maxHeldBytes: number) {
     super(socket)
     this.#compresses = webSocket.extensions !== ''
+    this.#maxHeldBytes = maxHeldBytes
     this.#webSocket = webSocket
+    const [receive, ...others] = socket.listeners('data')
+    if (receive === undefined || others.length > 0) throw new Error('ws does not read its socket as it did')
+    this.#receive = receive.bind(socket) as (chunk: Buffer) => void
+    socket.off('data', receive as () => void)
+  }
+
+  /** Reads, and tells the handler of everything. */
+  start(handler: TransportHandler): void {
+    this.handler = handler
+    const webSocket = this.#webSocket
+    webSocket.on('message', this.#onMessage)
+    webSocket.on('ping', (data) => {
+      this.deliveredBytes += data.length
+      // Pongs go past all that bounds what waits for a client; one that does not read needs none.
+      if (handler.onAlive()) webSocket.pong(data)
+    })
+    webSocket.on('pong', (data) => {
+      this.deliveredBytes += data.length
+      handler.onAnswer()
+    })
+    webSocket.on('error', (error) => {
+      this.#isDone = true
+      handler.onProtocolError(error)
+    })
+    webSocket.on('close', () => handler.onClose())
+    this.socket.prependListener('close', this.#onBroken)
+    this.socket.on('data', this.#onData)
   }
 
   /** With compression: also what ws has not compressed yet. */
   override get bufferedBytes(): number {
     return this.#compresses ? this.#webSocket.bufferedAmount : this.socket.writableLength
+  }
+
+  override get heldBytes(): number {
+    return this.#meter.heldBytes
   }
 
   frame(message: OutgoingMessage): Buffer | undefined {
@@ -33,21 +88,82 @@ export class WebSocketTransport extends ClientTransport {
     return true
   }
 
-  pause(): void {
-    this.#webSocket.pause()
-  }
-
-  resume(): void {
-    this.#webSocket.resume()
-  }
-
   close(code: CloseCode, text: string): void {
-    this.#webSocket.close(code, text)
-    // A socket that is not read would never see the other side's answer.
-    this.#webSocket.resume()
+    this.#end(code, text)
   }
 
   destroy(): void {
     this.#webSocket.terminate()
+  }
+
+  protected override stopReading(): void {
+    this.#webSocket.pause()
+  }
+
+  protected override startReading(): void {
+    if (this.#inflating === 0) this.#webSocket.resume()
+  }
+
+  #end(code: number, text: string): void {
+    this.#isClosing = true
+    this.#webSocket.close(code, text)
+    // A socket that is not read would never see the other side's answer.
+    this.resume()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#isDone || this.#isClosing) this.onBytesAfterClose(chunk.length)
+    for (let rest = chunk; rest.length > 0 && !this.#isDone && !this.socket.destroyed; ) {
+      rest = rest.subarray(this.#read(rest))
+      if (rest.length === 0 || !(this.isWaiting || this.#inflating > 0)) continue
+      this.socket.unshift(ownBytes(rest)) // it comes again when the socket is read again
+      return
+    }
+  }
+
+  /** Lets ws have as much as it may; returns how much that was. */
+  #read(chunk: Buffer): number {
+    const meter = this.#meter
+    const heldBefore = meter.heldBytes
+    // One after the other, where ws inflates them meanwhile: a pause is to stop the next.
+    const taken = meter.take(chunk, this.piecesLeft, this.#compresses ? 1 : undefined)
+    if (this.#compresses) this.#inflating += meter.messages
+    this.#feed(chunk, taken)
+    if (meter.isClosed) this.#isDone = true
+    if (this.#inflating > 0) this.stopReading()
+    this.spend(meter.frames, taken)
+    this.settle(taken, meter.fragments, heldBefore, heldBefore === 0 || meter.heldFrom > 0)
+    if (meter.heldBytes > this.#maxHeldBytes && !this.#isDone) {
+      this.#isDone = true
+      this.handler.onProtocolError(new RangeError('too much came within a message'))
+      this.#end(POLICY_VIOLATION, 'too much within a message')
+    }
+    return taken
+  }
+
+  /** What ws has to keep until the rest has come does not keep what came before it. */
+  #feed(chunk: Buffer, length: number): void {
+    const { heldBytes, heldFrom } = this.#meter
+    const isWhole = heldBytes === 0
+    if (isWhole || heldFrom > 0) this.#receive(chunk.subarray(0, isWhole ? length : heldFrom))
+    if (!isWhole) this.#receive(ownBytes(chunk.subarray(heldFrom, length)))
+  }
+
+  readonly #onMessage = (data: unknown, isBinary: boolean): void => {
+    const body = data as Buffer
+    if (this.#inflating > 0) {
+      this.#inflating -= 1
+      if (!this.isWaiting) this.startReading()
+    } else {
+      this.deliveredBytes += body.length
+    }
+    this.handler.onMessage(body, isBinary)
+  }
+
+  /** Not all was read: what was is bounded, as the client has it for nothing. */
+  readonly #onBroken = (): void => {
+    this.socket.off('data', this.#onData)
+    const rest = this.socket.read() as Buffer | null
+    if (rest !== null && !this.#isDone) this.#feed(rest, this.#meter.take(rest, FRAMES_AT_END))
   }
 }

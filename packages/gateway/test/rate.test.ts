@@ -6,7 +6,7 @@ function send(rate: Rate, now: number, count: number, bytes = 0): number {
   let paid = 0
   for (let at = 0; at < count; at += 1) {
     if (rate.isOver(now)) continue
-    rate.charge(now, bytes)
+    rate.charge(now, 1, bytes)
     paid += 1
   }
   return paid
@@ -28,7 +28,7 @@ describe('messages', () => {
 
   test('who is charged for more than there was waits until that is paid', () => {
     const rate = new Rate(rateCosts(10, 0))
-    for (let count = 0; count < 40; count += 1) rate.charge(10_000, 1)
+    for (let count = 0; count < 40; count += 1) rate.charge(10_000, 1, 1)
     expect(rate.isOver(12_999)).toBe(true)
     expect(rate.isOver(13_000)).toBe(false)
   })

@@ -80,7 +80,7 @@ export class Admission {
     const network = this.#networks.get(name) ?? { open: 0, rate: new Rate(this.#costs) }
     if (network.rate.isOver(now)) return 'connectionRate'
     if (maxConnectionsPerAddress > 0 && network.open >= maxConnectionsPerAddress) return 'connectionsPerAddress'
-    network.rate.charge(now, 0)
+    network.rate.charge(now, 1, 0)
     network.open += 1
     this.#networks.set(name, network)
     return undefined
