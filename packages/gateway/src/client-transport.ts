@@ -132,16 +132,25 @@ export abstract class ClientTransport implements Waiting {
     turns.wait(this)
   }
 
+  /** The message that bytes were held for is whole: they are charged as its own from here on, so that a long one passes as a whole. */
+  protected release(heldBytes: number): void {
+    if (heldBytes > 0) this.handler.onRead(0, -heldBytes)
+  }
+
   /**
-   * Charges what was read beside messages: `pieces` that were none by themselves, and the bytes around messages. `heldBefore`: heldBytes before the
-   * `bytes` were read; `isNew`: a message that is not whole began in them.
+   * Charges what was read beside messages: `pieces` that were none by themselves, and of the `bytes` read (and released) those that are in no
+   * message, or are held for one. `isNew`: a message that is not whole began in them.
    */
-  protected settle(bytes: number, pieces: number, heldBefore: number, isNew: boolean): void {
-    const { deliveredBytes, heldBytes } = this
+  protected settle(bytes: number, pieces: number, isNew: boolean): void {
+    const { deliveredBytes } = this
     this.deliveredBytes = 0
-    const isShort = bytes < SHORT_BYTES && heldBytes === heldBefore + bytes
-    this.handler.onRead(isShort ? pieces + 1 : pieces, Math.max(heldBefore + bytes - deliveredBytes - heldBytes, 0))
-    if (isNew && heldBytes > 0) this.handler.onUnfinished()
+    this.handler.onRead(pieces, Math.max(bytes - deliveredBytes, 0))
+    if (isNew && this.heldBytes > 0) this.handler.onUnfinished()
+  }
+
+  /** Whether a piece of a message, which ended nothing, is to cost as much as a message. */
+  protected isShort(bytes: number): boolean {
+    return bytes < SHORT_BYTES
   }
 
   /** Something came of a client that was closed. */
@@ -171,7 +180,7 @@ export interface TransportHandler {
   onAlive(): boolean
   /** The client's side has answered `ask`, or says so unasked. */
   onAnswer(): void
-  /** Something was read beside messages and signs of life: pieces that cost as much as a message, and bytes. */
+  /** Something was read beside messages and signs of life: pieces that cost as much as a message, and bytes; less than none are given back. */
   onRead(pieces: number, bytes: number): void
   /** A message has begun, and the rest of it is to come. */
   onUnfinished(): void

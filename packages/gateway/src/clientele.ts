@@ -221,7 +221,7 @@ export class Clientele {
   #onRead(client: ClientConnection, pieces: number, bytes: number): void {
     if (client.hasLeft || (pieces === 0 && bytes === 0)) return
     client.rate.charge(this.#now, pieces, bytes)
-    if (client.rate.isOver(this.#now)) this.#rateLimiter.onOver(client)
+    if (bytes >= 0 && client.rate.isOver(this.#now)) this.#rateLimiter.onOver(client)
   }
 
   #onMessage(client: ClientConnection, body: Buffer, isBinary: boolean): void {

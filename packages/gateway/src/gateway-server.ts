@@ -200,6 +200,7 @@ export class GatewayServer {
     const { lanIp, linkTimeoutMs, log, registerAddresses } = this.#options
     const credentials = credentialsOf(this.#options)
     const { port } = await this.#listener.listen()
+    process.on('unhandledRejection', this.#onUnhandledRejection)
     this.#lanAddress = `${lanIp}:${port}`
     try {
       this.#clients.gatewayKey = gatewayKey(this.#lanAddress)
@@ -207,6 +208,7 @@ export class GatewayServer {
       this.#announcer = announceGateway(this.#lanAddress, { ...credentials, linkTimeoutMs, log, registerAddresses })
     } catch (error) {
       this.#port.close()
+      process.off('unhandledRejection', this.#onUnhandledRejection)
       await this.#listener.close()
       throw error
     }
@@ -257,6 +259,12 @@ export class GatewayServer {
     await withdrawn
     await this.#listener.close()
     this.#warnings.close()
+    process.off('unhandledRejection', this.#onUnhandledRejection)
+  }
+
+  /** A router or protocol of the user's has let go of a promise: no reason for all clients to be cut off. */
+  readonly #onUnhandledRejection = (err: unknown): void => {
+    this.#log.error({ err }, 'unhandled promise rejection')
   }
 
   /** Workers give up a gateway that is cut off, and its clients: it does so too, and starts over as if it were another process. */

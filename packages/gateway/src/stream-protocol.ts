@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { ClientProtocol, ProtocolConnection } from './client-protocol.ts'
+import { describeValue, letGo } from './describe-value.ts'
 import type { Framing, OutgoingMessage } from './message.ts'
 
 /** What a stream transport speaks; `input` and `decode` are those of ClientProtocol. */
@@ -50,18 +51,22 @@ export const STREAM_PROTOCOLS = { frame, tcp, text } as const satisfies Record<s
 
 /** What a user brought. */
 export function streamProtocolOf(protocol: ClientProtocol): StreamProtocol {
-  const input: StreamProtocol['input'] = (buffer, connection, seen) => protocol.input(buffer, connection, seen)
+  const input: StreamProtocol['input'] = (buffer, connection, seen) => {
+    const length = protocol.input(buffer, connection, seen)
+    if (!Number.isSafeInteger(length)) throw wrongValue('input', length, 'a whole number of bytes')
+    return length
+  }
   const decode: StreamProtocol['decode'] = (packet, connection) => protocol.decode(packet, connection)
   if (protocol.encodesForAll !== true) {
     return {
       input,
       decode,
       frame: (message, connection) =>
-        message.isRaw ? message.ownBody : toBuffer(protocol.encode(message.ownBody, connection)),
+        message.isRaw ? message.ownBody : toBuffer(protocol.encode(message.ownBody, connection), 'encode'),
     }
   }
   let first: ProtocolConnection
-  const framing: Framing = (body) => toBuffer(protocol.encode(Buffer.from(body), first))
+  const framing: Framing = (body) => toBuffer(protocol.encode(Buffer.from(body), first), 'encode')
   return {
     input,
     decode,
@@ -72,10 +77,17 @@ export function streamProtocolOf(protocol: ClientProtocol): StreamProtocol {
   }
 }
 
-/** The bytes of text, or the bytes themselves, as a Buffer. */
-export function toBuffer(data: string | Uint8Array): Buffer {
+/** The bytes of text, or the bytes themselves, as a Buffer. Throws a TypeError for anything else that a function of the user's has returned. */
+export function toBuffer(data: unknown, returnedBy: 'decode' | 'encode'): Buffer {
   if (typeof data === 'string') return Buffer.from(data)
-  return Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  if (Buffer.isBuffer(data)) return data
+  if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  throw wrongValue(returnedBy, data, 'a string or a Uint8Array')
+}
+
+function wrongValue(name: string, value: unknown, expected: string): TypeError {
+  letGo(value)
+  return new TypeError(`${name} returned ${describeValue(value)}, and not ${expected}`)
 }
 
 function frameLine(body: Buffer): Buffer {

@@ -46,7 +46,7 @@ export class StreamTransport extends ClientTransport {
       return this.#protocol.frame(message, this.#connection)
     } catch (err) {
       const { remoteAddress, remotePort } = this.#connection
-      this.#log.error({ err, remoteAddress, remotePort }, 'encode threw: a client does not get a message')
+      this.#log.error({ err, remoteAddress, remotePort }, 'encode failed: a client does not get a message')
       return EMPTY
     }
   }
@@ -69,20 +69,22 @@ export class StreamTransport extends ClientTransport {
     const heldBefore = this.#reader.length
     const { piecesLeft } = this
     let packets = 0
-    let restBytes = 0
+    let bytes = chunk.length
     this.#reader.push(chunk)
     for (let packet = this.#nextPacket(); packet !== undefined; packet = this.#nextPacket()) {
+      if (packets === 0) this.release(heldBefore)
       packets += 1
       this.#readPacket(packet)
       if (this.#isEnding || (packets < piecesLeft && !this.isWaiting)) continue
       const rest = this.#reader.takeRest()
-      restBytes = rest.length
-      if (restBytes > 0) this.socket.unshift(ownBytes(rest)) // it comes again when the socket is read again
+      bytes -= rest.length
+      this.spend(packets, bytes)
+      if (rest.length > 0) this.socket.unshift(ownBytes(rest)) // it comes again when the socket is read again
       break
     }
-    const bytes = chunk.length - restBytes
-    this.spend(packets, bytes)
-    this.settle(bytes, 0, heldBefore, heldBefore === 0 || packets > 0)
+    if (!this.isWaiting) this.spend(packets, bytes)
+    if (packets > 0) this.settle(heldBefore + bytes, 0, true)
+    else this.settle(bytes, this.isShort(bytes) ? 1 : 0, heldBefore === 0)
   }
 
   #nextPacket(): Buffer | undefined {
@@ -96,8 +98,10 @@ export class StreamTransport extends ClientTransport {
 
   #readPacket(packet: Buffer): void {
     let decoded: string | Uint8Array | undefined
+    let body: Buffer
     try {
       decoded = this.#protocol.decode(packet, this.#connection)
+      body = decoded === undefined ? EMPTY : toBuffer(decoded, 'decode')
     } catch (error) {
       this.#fail(error, 'decode')
       return
@@ -106,7 +110,6 @@ export class StreamTransport extends ClientTransport {
       this.handler.onAlive()
       return
     }
-    const body = toBuffer(decoded)
     this.deliveredBytes += body.length
     if (body.length > this.#connection.maxPacketBytes) this.#fail(new PacketError('a message is too long'), 'decode')
     else this.handler.onMessage(body, typeof decoded !== 'string' && this.#protocol.isText?.(body) !== true)
@@ -115,7 +118,7 @@ export class StreamTransport extends ClientTransport {
   #fail(error: unknown, where: string): void {
     if (!(error instanceof PacketError)) {
       const { remoteAddress, remotePort } = this.#connection
-      this.#log.warn({ err: error, remoteAddress, remotePort }, `${where} threw: a client is cut off`)
+      this.#log.warn({ err: error, remoteAddress, remotePort }, `${where} failed: a client is cut off`)
     }
     this.handler.onProtocolError(error as Error)
     this.destroy()

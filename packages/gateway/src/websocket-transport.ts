@@ -128,11 +128,14 @@ export class WebSocketTransport extends ClientTransport {
     // One after the other, where ws inflates them meanwhile: a pause is to stop the next.
     const taken = meter.take(chunk, this.piecesLeft, this.#compresses ? 1 : undefined)
     if (this.#compresses) this.#inflating += meter.messages
+    const endsIt = meter.heldBytes < heldBefore + taken
+    if (endsIt) this.release(heldBefore)
     this.#feed(chunk, taken)
     if (meter.isClosed) this.#isDone = true
     if (this.#inflating > 0) this.stopReading()
     this.spend(meter.frames, taken)
-    this.settle(taken, meter.fragments, heldBefore, heldBefore === 0 || meter.heldFrom > 0)
+    const pieces = meter.frames === 0 && this.isShort(taken) ? 1 : meter.fragments
+    this.settle(endsIt ? heldBefore + taken : taken, pieces, heldBefore === 0 || meter.heldFrom > 0)
     if (meter.heldBytes > this.#maxHeldBytes && !this.#isDone) {
       this.#isDone = true
       this.handler.onProtocolError(new RangeError('too much came within a message'))

@@ -1,5 +1,6 @@
 import { Command, EMPTY, type Log } from '@gatewayworker/protocol'
 import type { ClientConnection } from './client-connection.ts'
+import { describeValue, letGo } from './describe-value.ts'
 import { leastConnections, type Router } from './router.ts'
 import { isSuspect, type WorkerPeer } from './worker-peer.ts'
 
@@ -32,7 +33,8 @@ export function chooseWorker(
     const chosen = router(workers, client, command, bytes)
     const worker = workers.find((known) => known === chosen)
     if (worker !== undefined) return worker
-    log.error({ clientId: client.clientId }, 'the router returned something that is none of the workers')
+    letGo(chosen)
+    log.error({ clientId: client.clientId }, `the router returned ${describeValue(chosen)}, and none of the workers`)
   } catch (err) {
     log.error({ clientId: client.clientId, err }, 'the router threw')
   }

@@ -77,7 +77,74 @@ describe('a client is cut off, and no other, when', () => {
     client.send('a')
     await client.ended
     expect(await told(worker, 1)).toEqual(['close protocol_error'])
-    expect([gateway.clientCount, log.of('threw').length]).toEqual([1, logs])
+    expect([gateway.clientCount, log.of('failed').length]).toEqual([1, logs])
+  })
+})
+
+describe('what a function of a protocol returns by mistake costs its own connection, and is named in the log:', () => {
+  const rejected = () => Promise.reject(new Error('a bug'))
+  const WRONG: [what: string, value: () => unknown][] = [
+    ['null', () => null],
+    ['NaN', () => Number.NaN],
+    ['5.5', () => 5.5],
+    ['true', () => true],
+    ['an object (Object)', () => ({ message: 'a' })],
+    ['an array', () => ['a']],
+    ['an object (ArrayBuffer)', () => new ArrayBuffer(1)],
+    ['a promise', async () => 'a'],
+    ['a promise', rejected],
+    ['a function', () => () => 'a'],
+  ]
+  test.each(WRONG)('decode, %s', async (what, value) => {
+    const { connect, gateway, log, worker } = await startAll({ decode: value as ClientProtocol['decode'] })
+    const client = await connect()
+    await connect()
+    client.send('a')
+    await client.ended
+    expect(await told(worker, 1)).toEqual(['close protocol_error'])
+    const [entry] = log.of('decode failed')
+    expect(entry?.details.err.message).toBe(`decode returned ${what}, and not a string or a Uint8Array`)
+    expect([gateway.clientCount, log.of('unhandled').length]).toEqual([1, 0])
+  })
+
+  test.each([...WRONG, ['undefined', () => undefined], ['the string "3"', () => '3']] as typeof WRONG)(
+    'input, %s',
+    async (what, value) => {
+      const { connect, gateway, log, worker } = await startAll({ input: value as ClientProtocol['input'] })
+      const client = await connect()
+      await connect()
+      client.send('a')
+      await client.ended
+      expect(await told(worker, 1)).toEqual(['close protocol_error'])
+      const [entry] = log.of('input failed')
+      expect(entry?.details.err.message).toBe(`input returned ${what}, and not a whole number of bytes`)
+      expect(gateway.clientCount).toBe(1)
+    },
+  )
+
+  test.each([...WRONG, ['undefined', () => undefined]] as typeof WRONG)('encode, %s', async (what, value) => {
+    let calls = 0
+    const encode = (message: Buffer) => (calls++ === 0 ? value() : `001${message}`) as string
+    const { backend, connect, gateway, log } = await startAll({ encode })
+    const clients = [await connect(), await connect()]
+    backend.link.send(Command.SEND_TO_ALL, 0, 1, '', 'a')
+    expect(String(await clients[1]!.messages.next())).toBe('a')
+    const [entry] = log.of('encode failed')
+    expect(entry?.details.err.message).toBe(`encode returned ${what}, and not a string or a Uint8Array`)
+    expect(gateway.clientCount).toBe(2)
+  })
+
+  test('a promise that is let go of is logged where it rejects', async () => {
+    const { connect, log, worker } = await startAll({
+      decode(packet) {
+        void rejected()
+        return packet.subarray(3)
+      },
+    })
+    const client = await connect()
+    client.send('a')
+    expect(await told(worker, 1)).toEqual(['message a'])
+    expect((await log.next('unhandled promise rejection')).details.err.message).toBe('a bug')
   })
 })
 
@@ -114,7 +181,7 @@ describe('a message to many', () => {
     })
     expect(String(await clients[0]!.messages.next())).toBe('a')
     expect(String(await clients[2]!.messages.next())).toBe('a')
-    expect([log.of('encode threw').length, gateway.clientCount]).toEqual([1, 3])
+    expect([log.of('encode failed').length, gateway.clientCount]).toEqual([1, 3])
     backend.link.send(Command.SEND_TO_ALL, 0, 1, '', 'b')
     expect(String(await clients[1]!.messages.next())).toBe('b')
   })
