@@ -6,5 +6,9 @@ const MAX_RATIO = 4
 /** Bytes that are to be kept: themselves, or a copy if they are a small part of a large buffer, which they would keep alive. */
 export function ownBytes(bytes: Buffer): Buffer {
   const { byteLength } = bytes.buffer
-  return byteLength > SMALL_BYTES && byteLength > bytes.length * MAX_RATIO ? Buffer.from(bytes) : bytes
+  if (byteLength <= SMALL_BYTES || byteLength <= bytes.length * MAX_RATIO) return bytes
+  // Not out of the pool, of which they would keep a large buffer alive in the same way.
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }
