@@ -29,6 +29,10 @@ export interface Reception {
   admit(socket: Socket, peer?: Peer): ClientOrigin
   /** Whether the sender of a request may become a client; undefined when the connection has ended. */
   examine(socket: Socket, request: IncomingMessage): Promise<Verdict | undefined>
+  /** Whether pages of an origin may connect. */
+  allowsOrigin(origin: string | undefined): boolean
+  /** The connection is not let in: it is counted, and ended by the caller. */
+  onRefused(socket: Socket, refusal: Refusal, why?: string): void
 }
 
 export interface ClientPortOptions {
@@ -73,7 +77,10 @@ export class ClientPort implements Reception {
     const { createAcceptor, handshakeTimeoutMs, log, ssl } = options
     this.#options = options
     this.#acceptor = createAcceptor(this)
-    if (ssl !== undefined) this.#tls = new TlsLayer({ handshakeTimeoutMs, log, onSecure: this.#onSecure, ssl })
+    if (ssl !== undefined) {
+      const onFailed = (socket: Socket | undefined, why: string) => this.#onTlsFailed(socket, why)
+      this.#tls = new TlsLayer({ handshakeTimeoutMs, log, onFailed, onSecure: this.#onSecure, ssl })
+    }
     // Half open, so that the protocol decides what a client may still be told that has said all it has to say.
     const keepAlive = { keepAlive: options.keepAliveMs > 0, keepAliveInitialDelay: options.keepAliveMs }
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, this.#onConnection)
@@ -127,6 +134,15 @@ export class ClientPort implements Reception {
     return this.#strangers.has(socket) ? verdict : undefined
   }
 
+  allowsOrigin(origin: string | undefined): boolean {
+    return this.#options.doorkeeper.allowsOrigin(origin)
+  }
+
+  onRefused(socket: Socket, refusal: Refusal, why?: string): void {
+    const stranger = this.#strangers.get(socket)
+    if (stranger !== undefined) this.#options.doorkeeper.onRefused(stranger.visitor, refusal, why)
+  }
+
   readonly #onConnection = (socket: Socket): void => {
     const { doorkeeper } = this.#options
     const address = plainAddress(socket.remoteAddress ?? '')
@@ -155,6 +171,10 @@ export class ClientPort implements Reception {
     this.#strangers.delete(socket)
     this.#await(secureSocket, stranger.visitor)
     this.#acceptor.accept(secureSocket)
+  }
+
+  #onTlsFailed(socket: Socket | undefined, why: string): void {
+    if (socket !== undefined) this.onRefused(socket, 'tls', why)
   }
 
   #await(socket: Socket, visitor: Visitor): void {

@@ -1,8 +1,9 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ClientOrigin } from '@gatewayworker/protocol'
 import type { Claims } from './access/token-verifier.ts'
 import type { OnClient } from './client-transport.ts'
+import { crossOriginHeaders } from './cross-origin.ts'
 import { event } from './event-stream-frame.ts'
 import { EventStreamTransport } from './event-stream-transport.ts'
 import { readHandshake } from './handshake.ts'
@@ -13,6 +14,16 @@ const COMMENT = Buffer.from(':\n\n')
 /** How long a page that was cut off waits before it connects again, in milliseconds: not all of them at once. */
 const MIN_RETRY_MS = 2_000
 const MAX_RETRY_MS = 5_000
+
+/** Of a body that has no length, is not chunked and ends with the connection. nginx passes each event on at once. */
+const HEAD = [
+  'HTTP/1.1 200 OK',
+  'Cache-Control: no-cache, no-transform',
+  'Connection: close',
+  'Content-Type: text/event-stream; charset=utf-8',
+  'X-Accel-Buffering: no',
+  '',
+].join('\r\n')
 
 /** Makes clients that only listen of requests for server-sent events: for networks that let no WebSocket through. */
 export class EventStreams {
@@ -37,18 +48,21 @@ export class EventStreams {
     return this.#sockets.has(socket)
   }
 
-  /** Answers with a stream on a connection that was claimed. Its first event is the client's id. */
-  open(request: IncomingMessage, response: ServerResponse, origin: ClientOrigin, claims?: Claims): void {
+  /** Answers with a stream on a connection that was claimed; what is still said there ends it. Its first event is the client's id. */
+  open(request: IncomingMessage, origin: ClientOrigin, claims?: Claims): void {
     const { socket } = request
-    request.resume()
-    sendHead(response, corsHeaders(request, this.#areOriginsListed))
     const transport = new EventStreamTransport(socket)
+    transport.write(Buffer.from(`${HEAD}${crossOriginHeaders(request, this.#areOriginsListed)}\r\n`))
     const handler = this.#onClient(transport, origin, readHandshake(request, origin, claims))
     const retryMs = Math.round(MIN_RETRY_MS + Math.random() * (MAX_RETRY_MS - MIN_RETRY_MS))
     transport.write(Buffer.concat([Buffer.from(`retry: ${retryMs}\n`), event('client_id', handler.clientId)]))
     const timer = setInterval(() => {
       if (transport.bufferedBytes === 0) transport.write(COMMENT)
     }, KEEP_ALIVE_MS).unref()
+    socket.prependListener('data', () => {
+      handler.onProtocolError(new Error('a client that only listens has said something'))
+      transport.destroy()
+    })
     socket.once('end', () => transport.destroy()) // a page that listens ends its side when it goes
     socket.once('close', () => {
       clearInterval(timer)
@@ -60,24 +74,4 @@ export class EventStreams {
 /** Whether a request is for server-sent events. */
 export function isForEvents({ headers, method }: IncomingMessage): boolean {
   return method === 'GET' && headers.accept?.includes('text/event-stream') === true
-}
-
-/** The head alone, of a body that has no length, is not chunked and ends with the connection: what follows goes past `response`. */
-function sendHead(response: ServerResponse, headers: OutgoingHttpHeaders): void {
-  response.removeHeader('transfer-encoding')
-  response.writeHead(200, {
-    'cache-control': 'no-cache, no-transform',
-    connection: 'close',
-    'content-type': 'text/event-stream; charset=utf-8',
-    'x-accel-buffering': 'no', // nginx passes each event on at once
-    ...headers,
-  })
-  response.flushHeaders()
-}
-
-/** Which pages may read the stream: any, as any may open a WebSocket, but with the cookies of its visitor only one that is listed. */
-function corsHeaders({ headers: { origin } }: IncomingMessage, isListed: boolean): OutgoingHttpHeaders {
-  if (origin === undefined) return {}
-  if (!isListed) return { 'access-control-allow-origin': '*' }
-  return { 'access-control-allow-credentials': 'true', 'access-control-allow-origin': origin, vary: 'Origin' }
 }

@@ -1,13 +1,16 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { ClientOrigin } from '@gatewayworker/protocol'
 import type { Claims } from './access/token-verifier.ts'
+import { parseQuery, type QueryValue } from './query.ts'
 
 /** The handshake as PHP's onWebSocketConnect gets it (wire.md section 3, ON_WEBSOCKET_CONNECT). */
 export interface Handshake {
   /** What the client's token says, where it needs one. */
   claims?: Claims
   cookie: Record<string, string>
-  get: Record<string, string>
+  get: Record<string, QueryValue>
+  /** Of what came from the client each character is a byte, as Node reads it. */
   server: Record<string, string | number>
 }
 
@@ -27,18 +30,20 @@ export function readHandshake(request: IncomingMessage, origin: ClientOrigin, cl
     SERVER_PORT: origin.gatewayPort,
   }
   for (const [name, value] of Object.entries(headers)) {
-    server[`HTTP_${name.toUpperCase().replaceAll('-', '_')}`] = String(value ?? '')
+    // X_User would become what X-User becomes, and a proxy that sets the one lets the other pass: nginx leaves these out, too.
+    if (!name.includes('_')) server[`HTTP_${name.toUpperCase().replaceAll('-', '_')}`] = String(value ?? '')
   }
-  const told = { get: Object.fromEntries(new URLSearchParams(query)), server, cookie: readCookies(headers.cookie) }
+  const told = { get: parseQuery(query), server, cookie: readCookies(headers.cookie) }
   return claims === undefined ? told : { ...told, claims }
 }
 
+/** Of those with the same name the first: browsers send the one for the longest path first (RFC 6265 section 5.4). */
 function readCookies(header = ''): Record<string, string> {
-  const cookies: [string, string][] = []
-  for (const pair of header.split(';')) {
+  const cookies = new Map<string, string>()
+  for (const pair of fromBytes(header).split(';')) {
     const equals = pair.indexOf('=')
     const name = pair.slice(0, Math.max(equals, 0)).trim()
-    if (name !== '') cookies.push([name, decodeCookie(pair.slice(equals + 1).trim())])
+    if (name !== '' && !cookies.has(name)) cookies.set(name, decodeCookie(pair.slice(equals + 1).trim()))
   }
   return Object.fromEntries(cookies)
 }
@@ -49,4 +54,10 @@ function decodeCookie(value: string): string {
   } catch {
     return value
   }
+}
+
+/** The text in bytes that are read as a character each: UTF-8, or else as they are. */
+function fromBytes(text: string): string {
+  const bytes = Buffer.from(text, 'latin1')
+  return isUtf8(bytes) ? bytes.toString() : text
 }

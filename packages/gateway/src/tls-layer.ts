@@ -14,6 +14,8 @@ export interface SslOptions {
 export interface TlsLayerOptions {
   handshakeTimeoutMs: number
   log: Log
+  /** The handshake has failed, and not because the client has gone; `socket` as below, if it is still known. */
+  onFailed(socket: Socket | undefined, why: string): void
   /** The handshake is done; `socket` is the connection that was given to `secure`. */
   onSecure(secureSocket: TLSSocket, socket: Socket): void
   ssl: SslOptions
@@ -27,16 +29,22 @@ export class TlsLayer {
   readonly #server: Server
 
   /** Throws if certificate and key do not go together. */
-  constructor({ handshakeTimeoutMs, log, onSecure, ssl }: TlsLayerOptions) {
+  constructor({ handshakeTimeoutMs, log, onFailed, onSecure, ssl }: TlsLayerOptions) {
     this.#server = createServer({ ...ssl, handshakeTimeout: handshakeTimeoutMs })
-    this.#server.on('tlsClientError', (err) => log.debug({ err }, 'a TLS handshake failed'))
+    this.#server.on('tlsClientError', (err: NodeJS.ErrnoException, secureSocket) => {
+      log.debug({ err }, 'a TLS handshake failed')
+      if (err.code !== 'ECONNRESET') onFailed(this.#handshakes.get(originOf(secureSocket)), err.code ?? err.message)
+    })
     this.#server.on('secureConnection', (secureSocket) => {
       const origin = originOf(secureSocket)
       const socket = this.#handshakes.get(origin)
       this.#handshakes.delete(origin)
       if (socket === undefined)
         secureSocket.destroy() // it has gone meanwhile
-      else onSecure(secureSocket, socket)
+      else {
+        secureSocket.allowHalfOpen = true
+        onSecure(secureSocket, socket)
+      }
     })
   }
 
@@ -46,6 +54,7 @@ export class TlsLayer {
     socket.once('close', () => {
       if (this.#handshakes.get(origin) === socket) this.#handshakes.delete(origin)
     })
+    socket.allowHalfOpen = false // who ends its side before the handshake is done has gone
     this.#server.emit('connection', socket)
   }
 

@@ -166,7 +166,7 @@ describe('a client that listens is gone', () => {
     await once(socket, 'data')
     socket.write(requestWith(headers))
     await closed
-    expect(await told(worker, 4)).toEqual(['context 0', 'connect', 'handshake', 'close client'])
+    expect(await told(worker, 4)).toEqual(['context 0', 'connect', 'handshake', 'close protocol_error'])
     expect(gateway.clientCount).toBe(1)
   })
 

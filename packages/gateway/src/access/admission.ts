@@ -3,6 +3,8 @@ import { type AddressSet, networkOf } from './address-set.ts'
 
 /** Why a connection is not let in. */
 export const REFUSALS = [
+  /** What it asked for is written wrong, or is more than is taken. */
+  'badRequest',
   /** Its address makes connections too often. */
   'connectionRate',
   /** There are as many as the gateway takes. */
@@ -11,10 +13,14 @@ export const REFUSALS = [
   'connectionsPerAddress',
   /** It did not become a client in time. */
   'handshakeTimeout',
+  /** It asked for something else, as health checks and people with a browser do. */
+  'notWebSocket',
   /** A page of this origin may not connect. */
   'origin',
   /** It comes from a trusted proxy and does not begin with a PROXY header. */
   'proxyHeader',
+  /** Its TLS handshake failed. */
+  'tls',
   /** It brought no token, or none that is valid. */
   'token',
 ] as const

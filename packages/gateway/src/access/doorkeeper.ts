@@ -136,9 +136,19 @@ export class Doorkeeper {
     }
   }
 
+  /** Whether pages of an origin may. */
+  allowsOrigin(origin: string | undefined): boolean {
+    return this.#origins.allows(origin)
+  }
+
+  /** A connection is not let in for a reason that is found elsewhere; `why` says more, and holds nothing of what the client has said. */
+  onRefused({ peer }: Visitor, refusal: Refusal, why?: string): void {
+    this.#refuse(refusal, peer, why === undefined ? {} : { why })
+  }
+
   /** A connection did not become a client in time. */
-  onTooLate({ peer }: Visitor): void {
-    this.#refuse('handshakeTimeout', peer)
+  onTooLate(visitor: Visitor): void {
+    this.onRefused(visitor, 'handshakeTimeout')
   }
 
   /** The visitor's connection has ended. */

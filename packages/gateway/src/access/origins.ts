@@ -14,7 +14,7 @@ export class OriginList {
   /** Whether a page may. Whoever says nothing is no browser, could say anything, and carries nobody's cookies: it may. */
   allows(origin: string | undefined): boolean {
     if (origin === undefined || this.#exact.size + this.#patterns.length === 0) return true
-    const said = origin.toLowerCase()
+    const said = origin.toLowerCase().replace(/^(http:.*):80$|^(https:.*):443$/, '$1$2')
     return this.#exact.has(said) || this.#patterns.some((pattern) => pattern.test(said))
   }
 
@@ -33,7 +33,7 @@ export class OriginList {
       this.#exact.add(plainOrigin(scheme, host, port))
       return
     }
-    const hostPattern = `${anyHost === undefined ? '' : '(?:[^.:/]+\\.)+'}${literally(host.toLowerCase())}`
+    const hostPattern = `${anyHost === undefined ? '' : '(?:[\\w-]+\\.)+'}${literally(host.toLowerCase())}`
     const ownPort =
       port === '*' ? '(?::\\d+)?' : literally(plainOrigin(scheme, host, port).slice(`${scheme}://${host}`.length))
     this.#patterns.push(new RegExp(`^${literally(scheme.toLowerCase())}://${hostPattern}${ownPort}$`))
