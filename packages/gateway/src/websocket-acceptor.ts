@@ -1,8 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-// @ts-expect-error its types are older than what it exports
-import { extension, PerMessageDeflate, WebSocketServer } from 'ws'
+import { WebSocketServer } from 'ws'
 import type { Refusal } from './access/admission.ts'
 import type { Admitted } from './access/doorkeeper.ts'
 import { type Answer, refuseRequest, refuseUnread } from './access/http-refusal.ts'
@@ -21,6 +20,7 @@ import {
   TARGET_TOO_LONG,
   UNKNOWN_EXPECTATION,
 } from './http-request.ts'
+import { readOffers } from './compression-offers.ts'
 import { escapeRequestLine } from './request-line.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
@@ -37,23 +37,16 @@ export interface WebSocketAcceptorOptions {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024
-/** A long message may come in pieces of this size, on average: Go's websocket package sends 4 KiB in a frame, slow lines a few hundred bytes in a packet. */
-const MIN_FRAGMENT_BYTES = 1024
+/** A long message may come in frames, and packets, of this size, on average; Go's websocket package, for one, sends 4 KiB in a frame. */
+const MIN_FRAGMENT_BYTES = 256
 const MIN_CHUNK_BYTES = 64
 /** A short one in as many. */
 const MIN_FRAGMENTS = 128
 const MIN_CHUNKS = 1024
 /** What may come between the fragments of a message: pings, and the headers of all. */
 const MAX_BYTES_BESIDE_PAYLOAD = 64 * 1024
-/** About 100 KB a client, of which zlib's defaults take 300; what is shorter than the threshold does not get shorter. */
-const DEFLATE = {
-  clientNoContextTakeover: false,
-  concurrencyLimit: 10,
-  serverMaxWindowBits: 13,
-  serverNoContextTakeover: false,
-  threshold: 1024,
-  zlibDeflateOptions: { memLevel: 6 },
-}
+/** What is shorter than the threshold does not get shorter; zlib keeps less than by default. */
+const DEFLATE = { concurrencyLimit: 10, threshold: 1024, zlibDeflateOptions: { memLevel: 6 } }
 
 /** Makes clients of connections that ask for a WebSocket, or for server-sent events if they may, and tells all others to. */
 export class WebSocketAcceptor implements ClientAcceptor {
@@ -173,25 +166,9 @@ export class WebSocketAcceptor implements ClientAcceptor {
     })
   }
 
-  /** An offer of compression that cannot be taken is declined (RFC 7692 section 5.1); a list that is none is a fault (RFC 6455 section 9.1). */
   #readUpgrade(request: IncomingMessage): Answer | undefined {
-    const { headers } = request
-    const offered = headers['sec-websocket-extensions']
-    if (offered?.trim() === '' || !this.#options.compression) delete headers['sec-websocket-extensions']
-    else if (offered !== undefined) {
-      let offers: Record<string, unknown>
-      try {
-        offers = extension.parse(offered)
-      } catch {
-        return badRequest('Its Sec-WebSocket-Extensions is not a list of extensions.')
-      }
-      try {
-        new PerMessageDeflate({ ...DEFLATE, isServer: true }).accept(offers['permessage-deflate'] ?? [{}])
-      } catch {
-        delete headers['sec-websocket-extensions']
-      }
-    }
-    return readUpgrade(request)
+    const isList = this.#options.compression ? readOffers(request) : true
+    return isList ? readUpgrade(request) : badRequest('Its Sec-WebSocket-Extensions is not a list of extensions.')
   }
 
   #refuse(socket: Socket, answer: Answer, method?: string): void {

@@ -9,6 +9,8 @@ import { WebSocketMeter } from './websocket-meter.ts'
 
 /** Frames that are still read of a connection that has broken with them unread. */
 const FRAMES_AT_END = 1_000
+/** What a fragment costs, in messages: it is less work than one, as no worker hears of it. */
+const FRAGMENT_COST = 1 / 8
 /** RFC 6455 section 7.4.1: the client did something that we do not take, and there is no better code. */
 const POLICY_VIOLATION = 1008
 
@@ -134,7 +136,7 @@ export class WebSocketTransport extends ClientTransport {
     if (meter.isClosed) this.#isDone = true
     if (this.#inflating > 0) this.stopReading()
     this.spend(meter.frames, taken)
-    const pieces = meter.frames === 0 && this.isShort(taken) ? 1 : meter.fragments
+    const pieces = meter.frames === 0 && this.isShort(taken) ? 1 : meter.fragments * FRAGMENT_COST
     this.settle(endsIt ? heldBefore + taken : taken, pieces, heldBefore === 0 || meter.heldFrom > 0)
     if (meter.heldBytes > this.#maxHeldBytes && !this.#isDone) {
       this.#isDone = true
