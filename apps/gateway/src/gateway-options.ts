@@ -181,7 +181,17 @@ export const gatewayOptions = {
   },
   'byte-rate': {
     default: 10_485_760,
-    describe: 'Bytes of messages that one client may send a second; 0 for any number',
+    describe: 'Bytes that one client may send a second; 0 for any number',
+    type: integer(0, undefined, 'BYTES'),
+  },
+  'message-timeout': {
+    default: 60,
+    describe: 'How long a message may take from its first byte to its last; 0 for any time',
+    type: seconds,
+  },
+  'max-buffered-bytes': {
+    describe:
+      'What may be kept for all clients of a process together, beyond which those who keep most are closed; default: a quarter of the memory; 0 for any number',
     type: integer(0, undefined, 'BYTES'),
   },
   'rate-policy': {

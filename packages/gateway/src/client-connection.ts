@@ -23,6 +23,8 @@ export interface ClientSurroundings {
   readonly bufferSizeBytes: number
   readonly counters: ClientCounters
   readonly log: Log
+  /** Something is kept for the client, at least for now. */
+  onKept(client: ClientConnection): void
   /** The client is gone for everybody, though its socket may still be on its way out. Called once. */
   onLeave(client: ClientConnection, reason: CloseReason): void
   readonly outbox: Outbox
@@ -48,6 +50,8 @@ export interface ClientCounters {
   idleClients: number
   /** Clients that sent more than their rate. */
   limitedClients: number
+  /** Clients that were closed because all of them kept too much together. */
+  memoryClients: number
   /** Clients whose output reached the buffer size. */
   slowClients: number
 }
@@ -76,6 +80,10 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
   readonly connectionId: number
   readonly origin: ClientOrigin
   readonly rate: Rate
+  /** Holdings: whether it is noted there. */
+  isNoted = false
+  /** When the message began whose end has not come. */
+  unfinishedSince = 0
   /** Closes it when its token expires. */
   expiryTimer: NodeJS.Timeout | undefined
   groups: Set<string> | undefined
@@ -138,6 +146,21 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
     return this.#transport.bufferedBytes + (this.#run?.byteLength ?? 0)
   }
 
+  /** Input that is kept until the rest of its message has come, in bytes. */
+  get heldBytes(): number {
+    return this.#transport.heldBytes
+  }
+
+  /** All that is kept for it, in bytes. */
+  get keptBytes(): number {
+    return this.heldBytes + this.#transport.waitingBytes + this.events.byteLength + this.bufferedBytes
+  }
+
+  /** Whether it is not read for a reason that is not its own. */
+  get waitsForUs(): boolean {
+    return (this.#pauseReasons & ~PauseReason.SENDS_TOO_MUCH) !== 0
+  }
+
   /** What went over its connection since it was made, handshake and framing included. */
   get traffic(): { bytesIn: number; bytesOut: number } {
     return this.#transport.traffic
@@ -176,6 +199,7 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
     this.#around.counters.sentMessages += 1
     const frame = this.#transport.frame(message)
     if (frame !== undefined) this.#run = (this.#run ?? outbox.begin(this)).append(frame)
+    else if (!this.isNoted) this.#around.onKept(this)
     return true
   }
 
@@ -183,7 +207,9 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
   flush(): void {
     const run = this.#run
     this.#run = undefined
-    if (run !== undefined && run.byteLength > 0) this.#transport.write(run.join())
+    if (run === undefined || run.byteLength === 0) return
+    this.#transport.write(run.join())
+    if (!this.isNoted && this.#transport.bufferedBytes > 0) this.#around.onKept(this)
   }
 
   /** Asks whether anybody is there; false where its protocol has nothing for that. */
@@ -225,6 +251,12 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
     this.leave(reason)
   }
 
+  /** Ends a connection that costs too much memory, and says why unless that would have to wait behind the output that costs it. */
+  closeForMemory(): void {
+    if (this.bufferedBytes * 2 > this.keptBytes) this.destroy('memory')
+    else this.close(CloseCode.MEMORY, 'too much is kept for you', 'memory')
+  }
+
   /** The connection has ended, or is about to: from now on the client does not exist. */
   leave(reason: CloseReason): void {
     if (this.#hasLeft) return
@@ -234,7 +266,10 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
   }
 
   pauseReading(reason: number): void {
-    if (this.#pauseReasons === 0 && !this.#hasLeft) this.#transport.pause()
+    if (this.#pauseReasons === 0 && !this.#hasLeft) {
+      this.#transport.pause()
+      if (!this.isNoted) this.#around.onKept(this) // what has come already waits
+    }
     this.#pauseReasons |= reason
   }
 

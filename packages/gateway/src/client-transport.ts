@@ -58,6 +58,11 @@ export abstract class ClientTransport implements Waiting {
     return 0
   }
 
+  /** Input that was read and waits, in bytes. */
+  get waitingBytes(): number {
+    return this.socket.readableLength
+  }
+
   /** The bytes of a message, made once for all clients that share the framing; undefined if the transport itself has sent it. */
   abstract frame(message: OutgoingMessage): Buffer | undefined
 

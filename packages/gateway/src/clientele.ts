@@ -14,6 +14,7 @@ import type { OnClient } from './client-transport.ts'
 import { CloseCode } from './close-codes.ts'
 import { type DeadLetter, NoTransport, readDeadLetter } from './dead-letters.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { defaultMaxBufferedBytes, Holdings } from './holdings.ts'
 import type { Hub } from './hub.ts'
 import { IdleCheck } from './idle-check.ts'
 import { OutgoingMessage } from './message.ts'
@@ -53,6 +54,7 @@ export class Clientele {
     expiredClients: 0,
     idleClients: 0,
     limitedClients: 0,
+    memoryClients: 0,
     protocolErrors: 0,
     receivedMessages: 0,
     sentMessages: 0,
@@ -63,6 +65,7 @@ export class Clientele {
   readonly #around: ClientSurroundings
   readonly #closesAtExpiry: boolean
   readonly #heartbeat: Heartbeat<ClientConnection>
+  readonly #holdings: Holdings
   readonly #hub: Hub<ClientConnection>
   readonly #idleCheck: IdleCheck<ClientConnection>
   readonly #log: Log
@@ -80,10 +83,17 @@ export class Clientele {
     this.#log = log
     this.#uidWatchers = uidWatchers
     this.#workers = workers
+    this.#holdings = new Holdings({
+      counters: this.counters,
+      log,
+      maxBufferedBytes: settings.maxBufferedBytes ?? defaultMaxBufferedBytes(),
+      messageTimeoutMs: settings.messageTimeoutMs,
+    })
     this.#around = {
       bufferSizeBytes: settings.sendToClientBufferSizeBytes,
       counters: this.counters,
       log,
+      onKept: (client) => this.#holdings.note(client),
       onLeave: this.#onLeave,
       outbox: new Outbox(),
       rateCosts: rateCosts(settings.messageRate, settings.byteRate),
@@ -147,7 +157,10 @@ export class Clientele {
       onAlive: () => this.#onAlive(client),
       onAnswer: () => this.#onAnswer(client),
       onRead: (pieces, bytes) => this.#onRead(client, pieces, bytes),
-      onUnfinished: () => {},
+      onUnfinished: () => {
+        client.unfinishedSince = this.#now
+        this.#holdings.note(client)
+      },
       onEnd: () => client.end(),
       onProtocolError: (err) => {
         if (client.hasLeft) return
@@ -184,6 +197,7 @@ export class Clientele {
   readonly #tick = (): void => {
     this.#now = performance.now()
     this.#rateLimiter.release(this.#now)
+    this.#holdings.check(this.#now)
   }
 
   #onClaims(client: ClientConnection, claims: Claims = {}): void {
@@ -234,6 +248,7 @@ export class Clientele {
     }
     client.rate.charge(this.#now, 1, body.length)
     this.counters.receivedMessages += 1
+    if (!client.isNoted) this.#holdings.note(client)
     const flag = isBinary ? Flag.SCALAR | Flag.BINARY : Flag.SCALAR
     // It is kept until a worker has handled it.
     this.#workers.deliver(client, Command.ON_MESSAGE, flag, ownBytes(body))

@@ -18,6 +18,10 @@ export const CloseCode = {
   RATE_LIMITED: 4002,
   /** Its token has expired: reconnect with a new one. */
   TOKEN_EXPIRED: 4003,
+  /** All clients together kept more than the gateway has memory for, and this one most: reconnect, with growing pauses. */
+  MEMORY: 4004,
+  /** A message had no end within the message timeout: reconnect. */
+  MESSAGE_TIMEOUT: 4005,
 } as const
 
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]

@@ -38,6 +38,8 @@ export class ClientEvent {
  * Invariants: events leave at the front only; an event's number, which is its place in the client's life, never changes.
  */
 export class EventQueue {
+  /** What all of them weigh, in bytes. */
+  byteLength = 0
   #handled: number
   #newest: ClientEvent | undefined
   #nextToTell: ClientEvent | undefined
@@ -84,6 +86,7 @@ export class EventQueue {
   }
 
   push(event: ClientEvent): void {
+    this.byteLength += event.byteLength
     if (this.#newest === undefined) this.#oldest = event
     else this.#newest.next = event
     this.#newest = event
@@ -126,11 +129,13 @@ export class EventQueue {
     this.#oldest = oldest.next
     if (this.#oldest === undefined) this.#newest = undefined
     if (this.#nextToTell === oldest) this.#nextToTell = oldest.next
+    this.byteLength -= oldest.byteLength
     this.#handled += 1
     return oldest
   }
 
   clear(): void {
+    this.byteLength = 0
     this.#oldest = undefined
     this.#newest = undefined
     this.#nextToTell = undefined

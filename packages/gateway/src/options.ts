@@ -38,10 +38,17 @@ export interface GatewayServerOptions extends Credentials, Partial<AccessOptions
   /** How long a worker, backend or register may be silent until the link to it has ended, in milliseconds; noticed a third later at most. */
   linkTimeoutMs?: number
   log?: Log
+  /**
+   * What may be kept for all clients together, in bytes: messages that are not whole, events that are not handled, output that waits; by default a
+   * quarter of the memory, 0 for any. Beyond it those for whom most is kept are closed.
+   */
+  maxBufferedBytes?: number
   /** The longest message a client may send, in bytes. */
   maxPayloadBytes?: number
   /** Messages that one client may send in a second, and as many at once; 0 for any number. */
   messageRate?: number
+  /** How long a message may take from its first byte to its last, in milliseconds; 0 for ever. */
+  messageTimeoutMs?: number
   /** How long a client waits for a worker before it is closed with 1013. */
   noWorkerTimeoutMs?: number
   /** What a quiet client is sent; '' for nothing. */
@@ -96,6 +103,7 @@ export const GATEWAY_DEFAULTS = {
   maxConnectionsPerAddress: 1_000,
   maxPayloadBytes: 1024 * 1024,
   messageRate: 1_000,
+  messageTimeoutMs: 60_000,
   noWorkerTimeoutMs: 5_000,
   pingData: '',
   pingIntervalS: 0,

@@ -7,6 +7,7 @@ import type { Admitted } from './access/doorkeeper.ts'
 import { type Answer, refuseRequest, refuseUnread } from './access/http-refusal.ts'
 import type { ClientAcceptor, Reception } from './client-port.ts'
 import { CLOSE_TIMEOUT_MS, type OnClient } from './client-transport.ts'
+import { readOffers } from './compression-offers.ts'
 import { crossOriginHeaders, isPreflight, preflightResponse } from './cross-origin.ts'
 import { EventStreams, isForEvents } from './event-streams.ts'
 import { readHandshake } from './handshake.ts'
@@ -20,7 +21,6 @@ import {
   TARGET_TOO_LONG,
   UNKNOWN_EXPECTATION,
 } from './http-request.ts'
-import { readOffers } from './compression-offers.ts'
 import { escapeRequestLine } from './request-line.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 

@@ -27,6 +27,6 @@ test('the table of options has every option with its default', () => {
     const text = JSON.stringify(value).replaceAll('"', "'").replaceAll(',', ', ')
     expect(defaults.get(name), name).toBe(name === 'log' ? 'none' : `\`${text}\``)
   }
-  const withoutDefault = ['jwt', 'lanHost', 'registerAddresses', 'ssl', 'tls']
+  const withoutDefault = ['jwt', 'lanHost', 'maxBufferedBytes', 'registerAddresses', 'ssl', 'tls']
   expect([...defaults.keys()].sort()).toEqual([...Object.keys(GATEWAY_DEFAULTS), ...withoutDefault].sort())
 })

@@ -159,9 +159,11 @@ export const CLOSE_REASONS = [
   'heartbeat',
   /** The application has closed it. */
   'kicked',
+  /** All clients of its gateway together kept more than that has memory for, and this one most. */
+  'memory',
   /** No worker came in time. */
   'no_worker',
-  /** It broke the rules of its protocol, or sent a message longer than is taken. */
+  /** It broke the rules of its protocol, or sent a message that was longer, or took longer, than is taken. */
   'protocol_error',
   /** It sent more than its rate allows. */
   'rate_limited',
@@ -173,5 +175,5 @@ export const CLOSE_REASONS = [
   'token_expired',
 ] as const
 
-/** Why a client is gone: `client`, `dead_letter`, `gateway_lost`, `gateway_stopped`, `handler_timeout`, `heartbeat`, `kicked`, `no_worker`, `protocol_error`, `rate_limited`, `refused`, `slow` or `token_expired`. */
+/** Why a client is gone: `client`, `dead_letter`, `gateway_lost`, `gateway_stopped`, `handler_timeout`, `heartbeat`, `kicked`, `memory`, `no_worker`, `protocol_error`, `rate_limited`, `refused`, `slow` or `token_expired`. */
 export type CloseReason = (typeof CLOSE_REASONS)[number]
