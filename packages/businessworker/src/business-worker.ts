@@ -1,6 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises'
 import { Gateway, GatewayPool, type PooledGateway } from '@gatewayworker/gateway-client'
-import { type Credentials, credentialsOf, type Log, silentLog } from '@gatewayworker/protocol'
+import { type Credentials, credentialsOf, type Log, silentLog, withTimes } from '@gatewayworker/protocol'
 import { AbsentGateways } from './absent-gateways.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { EventTimeout } from './event-timeout.ts'
@@ -80,7 +80,8 @@ export class BusinessWorker {
   #runningHandlers = 0
 
   /** Throws a TypeError if `events` has no handler at all. */
-  constructor(options: BusinessWorkerOptions) {
+  constructor(given: BusinessWorkerOptions) {
+    const options = withTimes(given)
     const { events, id = 0, log = silentLog, name = 'BusinessWorker' } = options
     const { eventTimeoutMs = DEFAULT_EVENT_TIMEOUT_MS, gatewayLostTimeoutMs = DEFAULT_GATEWAY_LOST_TIMEOUT_MS } =
       options

@@ -12,6 +12,7 @@ import {
   type Role,
   silentLog,
   UID_LEASE_MS,
+  withTimes,
 } from '@gatewayworker/protocol'
 import { type Watcher, watchGateways, withoutCredentials } from '@gatewayworker/register'
 import { ClusterSearch } from './cluster-search.ts'
@@ -95,7 +96,8 @@ export class GatewayPool {
   #relisting: { end(): void; promise: Promise<void> } | undefined
   #watcher: Watcher
 
-  constructor(options: GatewayPoolOptions) {
+  constructor(given: GatewayPoolOptions) {
+    const options = withTimes(given)
     const { bufferSizeBytes = DEFAULT_BUFFER_SIZE_BYTES, deadlineMs = DEFAULT_DEADLINE_MS, retryAfterMs = 0 } = options
     this.deadlineMs = deadlineMs
     this.#log = options.log ?? silentLog

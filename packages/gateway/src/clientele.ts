@@ -7,8 +7,9 @@ import {
   GatewayWorkerError,
   gatewayKeyOf,
   type Log,
+  MAX_TIMER_MS,
 } from '@gatewayworker/protocol'
-import { type Claims, subjectOf } from './access/token-verifier.ts'
+import { type Claims, DEFAULT_CLOCK_TOLERANCE_S, subjectOf } from './access/token-verifier.ts'
 import { ClientConnection, type ClientCounters, type ClientSurroundings } from './client-connection.ts'
 import type { OnClient } from './client-transport.ts'
 import { CloseCode } from './close-codes.ts'
@@ -37,8 +38,6 @@ export interface ClienteleOptions {
 
 /** How exactly it is known since when a client is silent, in milliseconds. */
 const CLOCK_MS = 100
-/** Longer times overflow setTimeout. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
  * The clients of a gateway, from the moment that they are let in: makes their events of what comes on their transports, and looks after those
@@ -63,6 +62,7 @@ export class Clientele {
   /** What all client ids of this gateway begin with; to be set before the first client comes. */
   gatewayKey = ''
   readonly #around: ClientSurroundings
+  readonly #clockToleranceS: number
   readonly #closesAtExpiry: boolean
   readonly #heartbeat: Heartbeat<ClientConnection>
   readonly #holdings: Holdings
@@ -78,6 +78,7 @@ export class Clientele {
 
   constructor({ hub, settings, uidWatchers, workers }: ClienteleOptions) {
     const { log, pingData, pingIntervalS } = settings
+    this.#clockToleranceS = settings.jwt?.clockToleranceS ?? DEFAULT_CLOCK_TOLERANCE_S
     this.#closesAtExpiry = settings.jwt?.closeAtExpiry ?? false
     this.#hub = hub
     this.#log = log
@@ -205,8 +206,18 @@ export class Clientele {
     if (!isNobody(uid)) this.#hub.bind(client, uid)
     const { exp } = claims
     if (exp === undefined || !this.#closesAtExpiry) return
-    const leftMs = Math.max(exp * 1000 - Date.now(), 0)
-    if (leftMs <= MAX_TIMER_MS) client.expiryTimer = setTimeout(() => this.#onTokenExpired(client), leftMs)
+    // As long as the verifier takes it.
+    this.#awaitExpiry(client, (exp + this.#clockToleranceS) * 1000)
+  }
+
+  /** The clock may be set, and a timer takes a month at most: what is left is looked at again when it is over. */
+  #awaitExpiry(client: ClientConnection, expiresAt: number): void {
+    const leftMs = expiresAt - Date.now()
+    const onTime = (): void => {
+      if (Date.now() < expiresAt) this.#awaitExpiry(client, expiresAt)
+      else this.#onTokenExpired(client)
+    }
+    client.expiryTimer = setTimeout(onTime, Math.min(Math.max(leftMs, 0), MAX_TIMER_MS))
   }
 
   #onTokenExpired(client: ClientConnection): void {

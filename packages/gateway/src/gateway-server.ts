@@ -11,6 +11,7 @@ import {
   type Log,
   RepeatedWarnings,
   version,
+  withTimes,
 } from '@gatewayworker/protocol'
 import { type Announcer, announceGateway } from '@gatewayworker/register'
 import type { Refusal } from './access/admission.ts'
@@ -22,6 +23,7 @@ import { Clientele } from './clientele.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
 import type { EventCounters } from './crashes.ts'
 import { type DeadLetter, DeadLetterFile, describeDeadLetter } from './dead-letters.ts'
+import { connectionsWithinLimit } from './descriptors.ts'
 import { Hub } from './hub.ts'
 import { Isolation } from './isolation.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions, type GatewaySettings } from './options.ts'
@@ -34,6 +36,8 @@ import { UidWatchers } from './uid-watchers.ts'
 import { WebSocketAcceptor } from './websocket-acceptor.ts'
 import { WorkerPool } from './worker-pool.ts'
 
+/** Linux takes no longer time (tcp(7), TCP_KEEPIDLE). */
+const MAX_KEEP_ALIVE_MS = 32_767_000
 /** What a message travels with to its worker, at most. */
 const FRAME_MARGIN_BYTES = 1024
 
@@ -83,7 +87,7 @@ export class GatewayServer {
   #reachability: Reachability | undefined
 
   constructor(options: GatewayServerOptions) {
-    const settings: GatewaySettings = { ...GATEWAY_DEFAULTS, ...withoutUndefined(options) }
+    const settings: GatewaySettings = withTimes({ ...GATEWAY_DEFAULTS, ...withoutUndefined(options) })
     const { lanHost, lanIp, lanPort, log, maxPayloadBytes, router } = settings
     if (maxPayloadBytes > DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES) {
       throw new RangeError(`maxPayloadBytes may be ${DEFAULT_MAX_FRAME_BYTES - FRAME_MARGIN_BYTES} at most`)
@@ -127,13 +131,14 @@ export class GatewayServer {
       port: lanPort,
       secretKey: settings.secretKey,
     })
-    this.#doorkeeper = new Doorkeeper(settings, log)
+    const maxConnections = connectionsWithinLimit(settings.maxConnections, log)
+    this.#doorkeeper = new Doorkeeper({ ...settings, maxConnections }, log)
     this.#port = new ClientPort({
       createAcceptor: (reception) => this.#createAcceptor(reception),
       doorkeeper: this.#doorkeeper,
       handshakeTimeoutMs: settings.handshakeTimeoutMs,
       host: settings.clientHost,
-      keepAliveMs: settings.idleTimeoutMs / 2,
+      keepAliveMs: Math.min(settings.idleTimeoutMs / 2, MAX_KEEP_ALIVE_MS),
       log,
       port: settings.clientPort,
       prepare: this.#clients.prepare,

@@ -7,6 +7,7 @@ import {
   GatewayWorkerError,
   type Hello,
   type Link,
+  MAX_TIMER_MS,
 } from '@gatewayworker/protocol'
 import { type ClientConnection, PauseReason } from './client-connection.ts'
 import { CloseCode } from './close-codes.ts'
@@ -34,8 +35,6 @@ const LEGACY_BUFFER_BYTES = 64 * 1024
 const PAIR_BYTES = 8
 /** After so long without a word TCP asks the host of a worker that may have come back; it has ten seconds to answer. */
 const DOUBTFUL_IDLE_MS = 1_000
-/** Longer times overflow setTimeout. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
  * The workers of a gateway, which of them serves which client, and how much each may have under way.

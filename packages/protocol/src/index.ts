@@ -51,6 +51,7 @@ export {
   translateSession,
 } from './sessions.ts'
 export { Strangers } from './strangers.ts'
+export { MAX_TIMER_MS, withTimes } from './times.ts'
 export { createSocketServer, dialSocket, type TlsIdentity } from './tls.ts'
 export {
   decodeUidHashes,

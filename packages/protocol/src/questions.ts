@@ -2,6 +2,7 @@ import { decodeAnswer, msgpack } from './codec.ts'
 import { Flag } from './commands.ts'
 import { GatewayWorkerError, isErrorCode } from './errors.ts'
 import type { Frame } from './frame.ts'
+import { MAX_TIMER_MS } from './times.ts'
 
 const MAX_ID = 0xffffffff
 
@@ -30,10 +31,13 @@ export class Questions {
     return new Promise((resolve, reject) => {
       const id = this.#takeId()
       send(id)
-      const timer = setTimeout(() => {
-        this.#open.delete(id)
-        reject(new GatewayWorkerError('QUESTION_TIMED_OUT', `${peer} did not answer within ${deadlineMs} ms`))
-      }, deadlineMs)
+      const timer = setTimeout(
+        () => {
+          this.#open.delete(id)
+          reject(new GatewayWorkerError('QUESTION_TIMED_OUT', `${peer} did not answer within ${deadlineMs} ms`))
+        },
+        Math.min(deadlineMs, MAX_TIMER_MS),
+      )
       this.#open.set(id, { pieces: [], reject, resolve, timer })
     })
   }

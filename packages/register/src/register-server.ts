@@ -15,6 +15,7 @@ import {
   Strangers,
   silentLog,
   version,
+  withTimes,
 } from '@gatewayworker/protocol'
 import type { RegisterDescription } from './describe-register.ts'
 import { encodeLine, type RegisterMessage } from './lines.ts'
@@ -66,7 +67,8 @@ export class RegisterServer {
   #toldList: ToldList | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: RegisterServerOptions) {
+  constructor(given: RegisterServerOptions) {
+    const options = withTimes(given)
     this.#options = options
     this.#log = options.log ?? silentLog
     this.#warnings = new RepeatedWarnings(this.#log)

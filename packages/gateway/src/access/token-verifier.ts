@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 
 /** What a token says, once it has been proved. */
 export type Claims = JWTPayload
@@ -23,7 +23,10 @@ export interface TokenOptions {
   secret?: string
 }
 
-const DEFAULT_CLOCK_TOLERANCE_S = 5
+/** How far clocks may be apart, in seconds. */
+export const DEFAULT_CLOCK_TOLERANCE_S = 5
+/** Who is let in as nobody could be taken for anybody. */
+const NO_SUBJECT = "the token's sub is neither text nor a number"
 /** RFC 7518 section 3.2: less can be guessed offline by anyone who has a token. */
 const MIN_SECRET_BYTES = 32
 
@@ -55,13 +58,33 @@ export class TokenVerifier {
     const { audience, clockToleranceS = DEFAULT_CLOCK_TOLERANCE_S, issuer } = this.#options
     const expected = { algorithms, audience, clockTolerance: clockToleranceS, issuer }
     try {
-      // Which of the two it is makes no difference but to the types.
-      const { payload } =
-        typeof key === 'function' ? await jwtVerify(token, key, expected) : await jwtVerify(token, key, expected)
+      const { payload } = await verifyWith(token, key, expected)
+      if (!['number', 'string', 'undefined'].includes(typeof payload.sub)) throw new InvalidToken(NO_SUBJECT)
       return payload
     } catch (cause) {
-      throw new InvalidToken(describe(cause), { cause })
+      throw cause instanceof InvalidToken ? cause : new InvalidToken(describe(cause), { cause })
     }
+  }
+}
+
+/** A token that does not say which of several keys it is signed with may be signed with any of those that fit. */
+async function verifyWith(
+  token: string,
+  key: Keys['key'],
+  expected: JWTVerifyOptions,
+): Promise<{ payload: JWTPayload }> {
+  if (typeof key !== 'function') return jwtVerify(token, key, expected)
+  try {
+    return await jwtVerify(token, key, expected)
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const fitting of error) {
+      const verified = await jwtVerify(token, fitting, expected).catch((failure: unknown) => {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure
+      })
+      if (verified !== undefined) return verified
+    }
+    throw error
   }
 }
 

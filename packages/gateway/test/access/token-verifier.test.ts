@@ -36,6 +36,34 @@ describe('is proved with', () => {
   })
 })
 
+describe('a token that names no key of a set', () => {
+  const keys = [rsa, ...Array.from({ length: 2 }, () => generateKeyPairSync('rsa', { modulusLength: 2048 }))]
+  const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const publicKeys = async () =>
+    JSON.stringify({ keys: await Promise.all(keys.map(({ publicKey }) => exportJWK(publicKey))) })
+
+  test('is proved by whichever of those that fit has signed it', async () => {
+    for (const { privateKey } of keys) {
+      expect(await verify({ publicKeys: await publicKeys() }, await sign('RS256', privateKey))).toMatchObject({
+        sub: 'ann',
+      })
+    }
+  })
+
+  test('is refused where none of them has, or where it has expired', async () => {
+    const options = { publicKeys: await publicKeys() }
+    await expect(verify(options, await sign('RS256', stranger.privateKey))).rejects.toThrow(/not valid/)
+    const expired = await sign('RS256', keys[2]!.privateKey, { exp: inSeconds(-60) })
+    await expect(verify(options, expired)).rejects.toThrow(/expired/)
+  })
+})
+
+test.each([{ id: 5 }, ['ann'], true, null])('a sub that is %j is none, and lets nobody in', async (sub) => {
+  const token = await sign('HS256', Buffer.from(SECRET), { sub })
+  await expect(verify({ secret: SECRET }, token)).rejects.toThrow(InvalidToken)
+  await expect(verify({ secret: SECRET }, token)).rejects.toThrow(/sub/)
+})
+
 describe('is refused', () => {
   test.each<[string, TokenOptions, () => Promise<string> | string, RegExp]>([
     ['that is no token', { secret: SECRET }, () => 'x', /not valid/],

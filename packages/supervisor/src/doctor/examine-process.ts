@@ -7,8 +7,8 @@ const FEW_FILES = 1024
 /** Below this it is no limit that anybody has thought about. */
 const ENOUGH_FILES = 10_000
 
-/** What a process has open besides its clients. */
-const OWN_FILES = 50
+/** What a gateway keeps for everything but its clients. */
+const OWN_FILES = 200
 
 /** What the system allows this very process, which may be other than what it allows a login shell. */
 export function examineProcess(): Examination {

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs'
+import { report } from 'node:process'
+import type { Log } from '@gatewayworker/protocol'
+
+/** What a process needs beside clients: links, registers, logs, modules. Workers can link though as many clients have come as may. */
+const RESERVE = 200
+
+/** Of as many connections as somebody allows (0 for any number) those for which the process may open a file; says so if these are fewer. */
+export function connectionsWithinLimit(maxConnections: number, log: Log): number {
+  const openFiles = readLimit()
+  const room = Math.max(openFiles - RESERVE, 1)
+  if (maxConnections > 0 && maxConnections <= room) return maxConnections
+  if (room !== Number.POSITIVE_INFINITY) {
+    log.warn(
+      { maxConnections, openFiles, taken: room },
+      `only ${room} connections are taken, because this process may open ${openFiles} files: raise that (ulimit -n, LimitNOFILE), or lower --max-connections`,
+    )
+  }
+  return room === Number.POSITIVE_INFINITY ? maxConnections : room
+}
+
+/** Node has raised it as far as it may. */
+function readLimit(): number {
+  try {
+    const [, soft = ''] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
+    return toNumber(soft)
+  } catch {
+    const limits = report?.getReport() as { userLimits?: { open_files?: { soft: unknown } } } | undefined
+    return toNumber(limits?.userLimits?.open_files?.soft)
+  }
+}
+
+function toNumber(limit: unknown): number {
+  return Number.isSafeInteger(Number(limit)) && Number(limit) > 0 ? Number(limit) : Number.POSITIVE_INFINITY
+}
