@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { ClientTransport, type TransportHandler } from './client-transport.ts'
+import { CLOSE_TIMEOUT_MS, ClientTransport, type TransportHandler } from './client-transport.ts'
 import type { CloseCode } from './close-codes.ts'
 import type { OutgoingMessage } from './message.ts'
 import { ownBytes } from './own-bytes.ts'
@@ -30,9 +30,15 @@ export class WebSocketTransport extends ClientTransport {
   readonly #webSocket: WebSocket
   /** Messages that ws has and has not said yet: it inflates them. */
   #inflating = 0
+  /** What waits for raw bytes in it, which must not overtake what ws compresses, and go past it. */
+  readonly #behind: OutgoingMessage[] = []
+  #behindBytes = 0
   #isClosing = false
   /** Whether ws reads nothing more. */
   #isDone = false
+  #onSentAll: (() => void) | undefined
+  /** Messages that ws compresses, or has not written yet. */
+  #sending = 0
 
   /** `maxHeldBytes`: what may be read, control frames included, until a message is whole. */
   constructor(webSocket: WebSocket, socket: Socket, maxHeldBytes: number) {
@@ -71,7 +77,7 @@ export class WebSocketTransport extends ClientTransport {
 
   /** With compression: also what ws has not compressed yet. */
   override get bufferedBytes(): number {
-    return this.#compresses ? this.#webSocket.bufferedAmount : this.socket.writableLength
+    return this.#compresses ? this.#webSocket.bufferedAmount + this.#behindBytes : this.socket.writableLength
   }
 
   override get heldBytes(): number {
@@ -79,9 +85,14 @@ export class WebSocketTransport extends ClientTransport {
   }
 
   frame(message: OutgoingMessage): Buffer | undefined {
-    if (!this.#compresses || message.isRaw) return message.framedBy(frameWebSocketMessage)
+    if (!this.#compresses) return message.framedBy(frameWebSocketMessage)
     // Compressed messages are ws's business from here on: it keeps their order, and counts what waits to be compressed.
-    this.#webSocket.send(message.ownBody, { binary: message.isBinary })
+    if (this.#behind.length === 0 && !(message.isRaw && this.#sending > 0)) {
+      this.#send(message)
+      return undefined
+    }
+    this.#behind.push(message)
+    this.#behindBytes += message.ownBody.length
     return undefined
   }
 
@@ -91,7 +102,14 @@ export class WebSocketTransport extends ClientTransport {
   }
 
   close(code: CloseCode, text: string): void {
-    this.#end(code, text)
+    if (this.#behind.length === 0) {
+      this.#end(code, text)
+      return
+    }
+    this.#onSentAll = () => this.#end(code, text)
+    const timer = setTimeout(() => this.destroy(), CLOSE_TIMEOUT_MS)
+    this.socket.once('close', () => clearTimeout(timer))
+    this.resume()
   }
 
   destroy(): void {
@@ -104,6 +122,27 @@ export class WebSocketTransport extends ClientTransport {
 
   protected override startReading(): void {
     if (this.#inflating === 0) this.#webSocket.resume()
+  }
+
+  #send(message: OutgoingMessage): void {
+    if (message.isRaw) {
+      this.write(message.ownBody)
+      return
+    }
+    this.#sending += 1
+    this.#webSocket.send(message.ownBody, { binary: message.isBinary }, this.#onSent)
+  }
+
+  readonly #onSent = (): void => {
+    this.#sending -= 1
+    for (let next = this.#behind[0]; next !== undefined; next = this.#behind[0]) {
+      if (next.isRaw && this.#sending > 0) return
+      this.#behind.shift()
+      this.#behindBytes -= next.ownBody.length
+      this.#send(next)
+    }
+    this.#onSentAll?.()
+    this.#onSentAll = undefined
   }
 
   #end(code: number, text: string): void {

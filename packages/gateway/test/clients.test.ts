@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { Command } from '@gatewayworker/protocol'
+import { Command, Flag } from '@gatewayworker/protocol'
 import { describe, expect, test } from 'vitest'
 import { GatewayServer } from '../src/index.ts'
 import { connectSocket, linkPeer, linkWorker } from './support/raw-peer.ts'
@@ -105,6 +105,38 @@ describe('permessage-deflate', () => {
     backend.link.send(Command.KICK, id, 1, '', 'last words')
     expect(await client.messages.take(61)).toEqual([...messages, 'last words'])
     expect((await client.closed).code).toBe(1000)
+  })
+
+  test('raw messages overtake none, and are overtaken by none', async () => {
+    const { backend, gateway, worker } = await startAll({ compression: true })
+    const client = await connectClient(gateway)
+    const id = await worker.nextClient()
+    const send = (message: string | Buffer, flag = 0) =>
+      backend.link.send(Command.SEND_TO_ONE, id, Flag.SCALAR | flag, '', message)
+    const long = 'text '.repeat(20_000)
+    const raw = (letter: string) => send(Buffer.from(`8101${Buffer.from(letter).toString('hex')}`, 'hex'), Flag.RAW)
+    for (let round = 0; round < 3; round += 1) {
+      send(long)
+      raw('a')
+      send('b')
+      raw('c')
+      raw('d')
+      send(long)
+      raw('e')
+    }
+    backend.link.send(Command.KICK, id, 1, '', 'last words')
+    const round = [long, 'a', 'b', 'c', 'd', long, 'e']
+    expect(await client.messages.take(22)).toEqual([...round, ...round, ...round, 'last words'])
+    expect(await client.closed).toMatchObject({ code: 1000 })
+  })
+
+  test('a client is charged for what its messages become, and nothing that is inflated passes a pause', async () => {
+    const { backend, gateway } = await startAll({ byteRate: 1_000_000, compression: true })
+    const client = await connectClient(gateway)
+    for (let count = 0; count < 100; count += 1) client.send('x'.repeat(400_000))
+    while (gateway.stats().limitedClients === 0) await backend.settled()
+    // Two are less than a second allows, the third passes, and one more may have been on its way when that was known.
+    expect(gateway.stats().requests).toBeLessThanOrEqual(4)
   })
 
   test('what waits to be compressed counts as waiting output', async () => {
