@@ -154,10 +154,10 @@ export class WebSocketTransport extends ClientTransport {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isDone || this.#isClosing) this.onBytesAfterClose(chunk.length)
-    for (let rest = chunk; rest.length > 0 && !this.#isDone && !this.socket.destroyed; ) {
-      rest = rest.subarray(this.#read(rest))
-      if (rest.length === 0 || !(this.isWaiting || this.#inflating > 0)) continue
-      this.socket.unshift(ownBytes(rest)) // it comes again when the socket is read again
+    for (let at = 0; at < chunk.length && !this.#isDone && !this.socket.destroyed; ) {
+      at += this.#read(at === 0 ? chunk : chunk.subarray(at))
+      if (at === chunk.length || !(this.isWaiting || this.#inflating > 0)) continue
+      this.socket.unshift(ownBytes(chunk.subarray(at))) // it comes again when the socket is read again
       return
     }
   }
@@ -188,9 +188,12 @@ export class WebSocketTransport extends ClientTransport {
   /** What ws has to keep until the rest has come does not keep what came before it. */
   #feed(chunk: Buffer, length: number): void {
     const { heldBytes, heldFrom } = this.#meter
-    const isWhole = heldBytes === 0
-    if (isWhole || heldFrom > 0) this.#receive(chunk.subarray(0, isWhole ? length : heldFrom))
-    if (!isWhole) this.#receive(ownBytes(chunk.subarray(heldFrom, length)))
+    if (heldBytes === 0) {
+      this.#receive(length === chunk.length ? chunk : chunk.subarray(0, length))
+      return
+    }
+    if (heldFrom > 0) this.#receive(chunk.subarray(0, heldFrom))
+    this.#receive(ownBytes(chunk.subarray(heldFrom, length)))
   }
 
   readonly #onMessage = (data: unknown, isBinary: boolean): void => {

@@ -113,6 +113,19 @@ describe('a turn of one client ends', () => {
     for (const number of numbers) expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe(number)
   })
 
+  test.each(['text', 'frame'] as const)('also where it has ended its side: %s', async (protocol) => {
+    const gateway = await startGateway({ byteRate: 0, messageRate: 0, protocol })
+    const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
+    const { socket } = await connectWire(gateway, WIRES[protocol])
+    socket.end(
+      Buffer.concat(Array.from({ length: 5_000 }, (_, number) => WIRES[protocol].encode(Buffer.from(`${number}`)))),
+    )
+    for (let number = 0; number < 5_000; number += 1) {
+      expect(String((await worker.next(Command.ON_MESSAGE)).body)).toBe(String(number))
+    }
+    await worker.next(Command.ON_CLOSE)
+  })
+
   test('also where it has sent its last: a close frame behind many messages', async () => {
     const gateway = await startGateway({ byteRate: 0, messageRate: 0 })
     const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
