@@ -64,11 +64,15 @@ export const UNKNOWN_EXPECTATION: Fault = { head: '417 Expectation Failed', text
 /** RFC 9110 section 15.5.15. */
 export const TARGET_TOO_LONG: Fault = { head: '414 URI Too Long', text: 'Its URL is too long.' }
 
+/** RFC 6585 section 5. */
+export const HEAD_TOO_LONG: Fault = {
+  head: '431 Request Header Fields Too Large',
+  text: 'Its URL and headers are too long.',
+}
+
 /** What Node's parser has found. */
 export function faultOf({ code = '' }: NodeJS.ErrnoException): Fault {
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return { head: '431 Request Header Fields Too Large', text: 'Its URL and headers are too long.' }
-  }
+  if (code === 'HPE_HEADER_OVERFLOW') return HEAD_TOO_LONG
   if (code === 'HPE_PAUSED_H2_UPGRADE')
     return { head: '505 HTTP Version Not Supported', text: 'HTTP/1.1 is spoken here.' }
   return badRequest('It is not HTTP, or is written wrong.')

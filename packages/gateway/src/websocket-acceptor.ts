@@ -18,10 +18,9 @@ import {
   NOT_GET,
   readRequest,
   readUpgrade,
-  TARGET_TOO_LONG,
   UNKNOWN_EXPECTATION,
 } from './http-request.ts'
-import { escapeRequestLine } from './request-line.ts'
+import { MAX_HEAD_BYTES, readRequestHead } from './request-head.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
 export interface WebSocketAcceptorOptions {
@@ -36,7 +35,6 @@ export interface WebSocketAcceptorOptions {
   sse: boolean
 }
 
-const MAX_HEADER_BYTES = 16 * 1024
 /** A long message may come in frames, and packets, of this size, on average; Go's websocket package, for one, sends 4 KiB in a frame. */
 const MIN_FRAGMENT_BYTES = 256
 const MIN_CHUNK_BYTES = 64
@@ -61,7 +59,7 @@ export class WebSocketAcceptor implements ClientAcceptor {
     this.#options = options
     if (sse) this.#eventStreams = new EventStreams(onClient, areOriginsListed)
     // How long a request may take is for the client port to say; whether it has a Host is looked at with the rest of it.
-    const limits = { insecureHTTPParser: false, maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false }
+    const limits = { insecureHTTPParser: false, maxHeaderSize: 2 * MAX_HEAD_BYTES, requireHostHeader: false }
     this.#http = createServer(limits, this.#onRequest)
     this.#http.maxHeadersCount = 0 // none is left out: their size is limited
     this.#http.on('checkContinue', this.#onRequest)
@@ -87,12 +85,12 @@ export class WebSocketAcceptor implements ClientAcceptor {
   }
 
   accept(socket: Socket): void {
-    escapeRequestLine(
+    readRequestHead(
       socket,
       () => this.#http.emit('connection', socket),
-      () => {
-        this.#options.reception.onRefused(socket, 'badRequest', TARGET_TOO_LONG.text)
-        refuseUnread(socket, 'badRequest', { answer: TARGET_TOO_LONG })
+      (answer) => {
+        this.#options.reception.onRefused(socket, 'badRequest', answer.text)
+        refuseUnread(socket, 'badRequest', { answer })
       },
     )
   }

@@ -27,6 +27,8 @@ const RESPONSES: Record<Refusal, Answer | undefined> = {
 /** How long who was told before it was heard may take to read that, in milliseconds, and how many may do so at a time. */
 const LINGER_MS = 1_000
 const MAX_LINGERING = 256
+/** What is read of them meanwhile, in bytes. */
+const MAX_LINGER_BYTES = 256 * 1024
 
 let lingering = 0
 
@@ -44,6 +46,7 @@ export interface RefusalDetails {
 /** Ends the connection of a request that was read. */
 export function refuseRequest(socket: Socket, refusal: Refusal, details: RefusalDetails = {}): void {
   socket.once('finish', () => socket.destroy())
+  socket.pause() // whatever else has come, nobody wants to know it
   socket.end(responseTo(refusal, details))
 }
 
@@ -60,6 +63,11 @@ export function refuseUnread(socket: Socket, refusal: Refusal, details?: Refusal
   socket.once('close', () => {
     lingering -= 1
     clearTimeout(timer)
+  })
+  let bytes = 0
+  socket.on('data', (chunk) => {
+    bytes += chunk.length
+    if (bytes > MAX_LINGER_BYTES) socket.destroy()
   })
   socket.resume().end(response)
 }
