@@ -59,13 +59,14 @@ test('a client whose fragments never end is closed, and no more of it is read', 
   const gateway = await startGateway()
   const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
   const attacker = await connectWire(gateway, { ...WIRES.websocket, isGoodbye: () => false })
+  const closed = once(attacker.socket, 'close')
   const bytes = repeat(clientFrame(0x00), MIB)
   attacker.socket.write(clientFrame(0x01))
   for (let count = 0; count < 40; count += 1) attacker.socket.write(bytes)
   await attacker.ended
   await worker.next(Command.ON_CLOSE)
   expect(gateway.stats()).toMatchObject({ connections: 0, protocolErrors: 1 })
-  await once(attacker.socket, 'close')
+  await closed
   expect(attacker.socket.bytesWritten - attacker.socket.writableLength).toBeLessThan(20 * MIB)
 })
 

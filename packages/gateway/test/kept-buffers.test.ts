@@ -64,10 +64,11 @@ test('a message costs at most twice its greatest length, whatever comes between 
   const { socket } = await connectWire(gateway, WIRES.websocket)
   socket.write(clientFrame(0x01, 'a'))
   const received: Buffer[] = []
+  const ended = once(socket, 'end')
   socket.on('data', (chunk) => received.push(chunk))
   for (let count = 0; count < 20; count += 1) socket.write(Buffer.concat([PONGS, clientFrame(0x00, 'a')]))
   await worker.next(Command.ON_CLOSE)
-  await once(socket, 'end')
+  await ended
   expect(Buffer.concat(received).readUInt16BE(2)).toBe(1008)
   expect(gateway.stats().protocolErrors).toBe(1)
 })
