@@ -62,12 +62,17 @@ test('a client whose fragments never end is closed, and no more of it is read', 
   const closed = new Promise((resolve) => attacker.socket.once('close', resolve)) // whatever breaks it
   const bytes = repeat(clientFrame(0x00), MIB)
   attacker.socket.write(clientFrame(0x01))
-  for (let count = 0; count < 40; count += 1) attacker.socket.write(bytes)
+  let takenBytes = 0
+  for (let count = 0; count < 40; count += 1) {
+    attacker.socket.write(bytes, (error) => {
+      if (!error) takenBytes += bytes.length
+    })
+  }
   await attacker.ended
   await worker.next(Command.ON_CLOSE)
   expect(gateway.stats()).toMatchObject({ connections: 0, protocolErrors: 1 })
   await closed
-  expect(attacker.socket.bytesWritten - attacker.socket.writableLength).toBeLessThan(20 * MIB)
+  expect(takenBytes).toBeLessThan(20 * MIB) // what the kernel keeps for both, and what is read after a close
 })
 
 test('what answers a ping costs nothing', async () => {
