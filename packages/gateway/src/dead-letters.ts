@@ -165,8 +165,8 @@ export class NoTransport extends ClientTransport {
   }
 
   frame(): undefined {}
-  pause(): void {}
-  resume(): void {}
+  override pause(): void {}
+  override resume(): void {}
   close(): void {}
   destroy(): void {}
 }
