@@ -65,7 +65,7 @@ describe("a router of one's own", () => {
 
   it.each([
     ['throws', "() => { throw new Error('no idea') }", 'the router threw'],
-    ['chooses none of the workers', '() => ({})', 'the router returned something that is none of the workers'],
+    ['chooses none of the workers', '() => ({})', 'the router returned an object (Object), and none of the workers'],
   ])('that %s is logged, and the client is served all the same', async (_what, router, msg) => {
     const folder = temporaryFolder({ 'router.mjs': `export const router = ${router}` })
     const cluster = await startCluster({ gatewayArgs: ['--router', folder.path('router.mjs')] })
