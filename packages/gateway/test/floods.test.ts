@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { Command, Flag } from '@gatewayworker/protocol'
+import { Command, Flag, msgpack } from '@gatewayworker/protocol'
 import { describe, expect, test } from 'vitest'
 import type { GatewayServerOptions } from '../src/index.ts'
 import { clientFrame, repeat } from './support/client-frame.ts'
@@ -73,6 +73,36 @@ test('a client whose fragments never end is closed, and no more of it is read', 
   expect(gateway.stats()).toMatchObject({ connections: 0, protocolErrors: 1 })
   await closed
   expect(takenBytes).toBeLessThan(20 * MIB) // what the kernel keeps for both, and what is read after a close
+})
+
+test.each([
+  ['pongs', clientFrame(0x8a)],
+  ['pings', clientFrame(0x89)],
+  ['messages of 100 empty fragments', EMPTY_FRAGMENTS],
+])('with --rate-policy close a flood of %s closes its client', async (_what, unit) => {
+  const gateway = await startGateway({ messageRate: MESSAGE_RATE, ratePolicy: 'close' })
+  const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
+  const { socket } = await connectWire(gateway, WIRES.websocket)
+  socket.write(repeat(unit, MIB))
+  const { body } = await worker.next(Command.ON_CLOSE)
+  expect(msgpack.decode(body)).toEqual({ reason: 'rate_limited' })
+})
+
+test('with --rate-policy drop nobody else waits for those who flood', async () => {
+  const gateway = await startGateway({ messageRate: MESSAGE_RATE, ratePolicy: 'drop' })
+  const worker = await linkWorker(gateway, 'worker:0', { acknowledges: true })
+  const bystander = await connectWire(gateway, WIRES.websocket)
+  const { connectionId } = await worker.next(Command.ON_CONNECT)
+  const attackers = await Promise.all(Array.from({ length: 20 }, () => connectWire(gateway, WIRES.websocket)))
+  const bytes = repeat(clientFrame(0x82, 'a'), MIB)
+  for (const { socket } of attackers) socket.write(bytes)
+  bystander.send('me, too')
+  for (;;) {
+    const frame = await worker.next(Command.ON_MESSAGE)
+    if (frame.connectionId === connectionId) break
+  }
+  // All that they have sent is 150 000 messages each.
+  expect(gateway.stats().droppedRequests).toBeLessThan(20 * 10_000)
 })
 
 test('what answers a ping costs nothing', async () => {
