@@ -78,11 +78,11 @@ describe('a client that breaks the protocol is closed with the right code, and i
 describe('who does not shake hands is no client', () => {
   it.each([
     ['a plain HTTP request', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', 426],
-    ['a POST', 'POST /?a=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc', 426],
+    ['a POST', 'POST /?a=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc', 400],
     ['no key', handshakeRequest({ 'Sec-WebSocket-Key': '' }), 400],
     ['a key that is none', handshakeRequest({ 'Sec-WebSocket-Key': 'short' }), 400],
-    ['a version that is unknown', handshakeRequest({ 'Sec-WebSocket-Version': '99' }), 400],
-    ['another protocol to upgrade to', handshakeRequest({ Upgrade: 'h2c' }), 400],
+    ['a version that is unknown', handshakeRequest({ 'Sec-WebSocket-Version': '99' }), 426],
+    ['another protocol to upgrade to', handshakeRequest({ Upgrade: 'h2c' }), 426],
     ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n', 400],
     ['headers without end', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`, 431],
   ])('%s is answered with a status', async (_what, request, status) => {
