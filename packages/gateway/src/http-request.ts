@@ -17,7 +17,7 @@ export function readRequest(request: IncomingMessage): Fault | undefined {
     return badRequest('It needs one Host header, with a host in it.')
   }
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
-    return badRequest('It may have no body.')
+    return HAS_BODY
   }
   const [, authority, path = ''] = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)(.*)$/is.exec(url) ?? []
   if (authority === undefined) return undefined
@@ -54,6 +54,9 @@ export function readUpgrade(request: IncomingMessage): Fault | undefined {
   else headers['sec-websocket-protocol'] = protocols.join(', ')
   return undefined
 }
+
+/** Nobody would read it. */
+export const HAS_BODY: Fault = badRequest('It may have no body.')
 
 /** RFC 9110 section 15.5.6. */
 export const NOT_GET: Fault = { head: '405 Method Not Allowed\r\nAllow: GET', text: 'Only GET is taken here.' }

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
 import { EMPTY } from '@gatewayworker/protocol'
-import type { Fault } from './http-request.ts'
-import { HEAD_TOO_LONG, TARGET_TOO_LONG } from './http-request.ts'
+import { type Fault, HAS_BODY, HEAD_TOO_LONG, TARGET_TOO_LONG } from './http-request.ts'
 
 /** The longest head of a request; RFC 9112 section 3 asks for 8 000 bytes for its first line at least. */
 export const MAX_HEAD_BYTES = 16 * 1024
 const REQUEST_LINE = /^[A-Z]+ \S+ HTTP\/1\.[01]\r?$/
+/** A body of any length, as clients write it; the parser finds the others. */
+const BODY = /\n(?:transfer-encoding:|content-length:[ \t]*0*[1-9])/i
 const CARRIAGE_RETURN = 0x0d
 const LINE_FEED = 0x0a
 /** What a request may begin with: a letter, or an empty line (RFC 9112 section 2.2). */
@@ -15,9 +16,9 @@ const BEGINNING = /^[A-Z\r\n]/
  * Waits for the head of a request, writes the bytes of its first line that are no ASCII as URLs have them, and calls `onHead`: the socket is then
  * as if nobody had touched it, but that the head comes alone. Clients that are no browsers put UTF-8 into a URL as it is, and Node's parser takes
  * none; and it would go through all that comes with a head, such as a body in a thousand chunks, before anybody could stop it. What is no HTTP
- * is left to the parser at once. Calls `onTooLong` where the head does not end.
+ * is left to the parser at once. Calls `onFault` where the head does not end, or a body is to follow.
  */
-export function readRequestHead(socket: Socket, onHead: () => void, onTooLong: (fault: Fault) => void): void {
+export function readRequestHead(socket: Socket, onHead: () => void, onFault: (fault: Fault) => void): void {
   let bytes: Buffer = EMPTY
   const onEnd = (): void => void socket.destroy()
   const stop = (): void => {
@@ -36,7 +37,11 @@ export function readRequestHead(socket: Socket, onHead: () => void, onTooLong: (
     if (end === -1 && bytes.length < MAX_HEAD_BYTES) return
     stop()
     if (end === -1 || (isHttp && end > MAX_HEAD_BYTES)) {
-      onTooLong(lineEnd === -1 || lineEnd > MAX_HEAD_BYTES / 2 ? TARGET_TOO_LONG : HEAD_TOO_LONG)
+      onFault(lineEnd === -1 || lineEnd > MAX_HEAD_BYTES / 2 ? TARGET_TOO_LONG : HEAD_TOO_LONG)
+      return
+    }
+    if (isHttp && BODY.test(bytes.toString('latin1', 0, end))) {
+      onFault(HAS_BODY)
       return
     }
     if (end < bytes.length) socket.unshift(bytes.subarray(end))

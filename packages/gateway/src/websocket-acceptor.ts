@@ -102,8 +102,8 @@ export class WebSocketAcceptor implements ClientAcceptor {
   readonly #onRequest = (request: IncomingMessage): void => {
     const { method, socket } = request
     const { areOriginsListed, reception } = this.#options
-    if (this.#eventStreams?.has(socket)) {
-      socket.destroy()
+    if (this.#eventStreams?.has(socket) || socket.writableEnded) {
+      socket.destroy() // one request is all that a connection is for
       return
     }
     const fault = readRequest(request)

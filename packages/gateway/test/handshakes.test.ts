@@ -300,6 +300,13 @@ describe('what is no WebSocket is answered, counted and logged:', () => {
     expect(log.of('refused')).toMatchObject([{ details: { address: '127.0.0.1', reason } }])
   })
 
+  test('what comes behind a request that is refused is not looked at', async () => {
+    const gateway = await startGateway()
+    const { body } = await answerTo(gateway, get().repeat(1_000))
+    expect(body).toBe('This port speaks WebSocket: connect to it with ws://, not http://.\n')
+    expect(gateway.stats().refusedConnections).toBe(1)
+  })
+
   test('many of them are one line in the log', async () => {
     const log = new RecordedLog()
     const gateway = await startGateway({ log })
