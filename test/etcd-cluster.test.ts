@@ -45,7 +45,7 @@ describeWithEtcd('a cluster on etcd, with no register', () => {
         workers: [{ events: './Events.mjs' }],
       }),
     })
-    expect(await user.run('start', '-d')).toMatchObject({ code: 0 })
+    expect(await user.run('start', '-d', '--ready-timeout', '1')).toMatchObject({ code: 4 })
     const { code, errors } = await user.run('ready')
     expect(code).toBe(1)
     expect(errors).toMatch(/Gateway #0: no register answers: etcd:\/\/127.0.0.1:\d+\/shop: .*ECONNREFUSED/)

@@ -124,6 +124,7 @@ export class UidWatchers implements UidListener {
 
   /** A peer asks to rely on what it is told for UID_LEASE_MS; false if it may not now. It is told everything before the answer. */
   watch(link: WatcherLink): boolean {
+    this.#tellAll() // what has come in this chunk as well
     const now = performance.now()
     let watcher = this.#watchers.get(link)
     if (watcher === undefined) {
@@ -172,6 +173,7 @@ export class UidWatchers implements UidListener {
   }
 
   readonly #tellAll = (): void => {
+    if (!this.#isTelling) return
     this.#isTelling = false
     const isNew = this.#rebuild === undefined && (this.#isStale || this.#count > this.#limit) && this.#beginRebuild()
     const added = this.#added
