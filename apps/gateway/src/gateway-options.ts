@@ -136,7 +136,7 @@ export const gatewayOptions = {
     type: router,
   },
   'send-to-worker-buffer-size': {
-    default: 10_240_000,
+    default: 2_048_000,
     describe: 'What one worker may have unhandled; from there on its clients take turns',
     type: bytes,
   },

@@ -115,7 +115,7 @@ export const GATEWAY_DEFAULTS = {
   router: 'least-connections',
   secretKey: '',
   sendToClientBufferSizeBytes: 1_024_000,
-  sendToWorkerBufferSizeBytes: 10_240_000,
+  sendToWorkerBufferSizeBytes: 2_048_000,
   slowClientPolicy: 'close',
   sse: false,
   stopTimeoutMs: 2_000,

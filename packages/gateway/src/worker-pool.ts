@@ -30,6 +30,8 @@ export interface WorkerPoolOptions extends CrashOptions {
   router: Router
 }
 
+/** At a worker's bound a client with nothing under way is told an event of at most so many bytes at once; a longer one takes its turn. */
+const SHORT_EVENT_BYTES = 16 * 1024
 /** PHP's workers acknowledge nothing: from so many bytes that the kernel has not taken on, clients wait in line for them. */
 const LEGACY_BUFFER_BYTES = 64 * 1024
 const PAIR_BYTES = 8
@@ -45,8 +47,8 @@ const DOUBTFUL_IDLE_MS = 1_000
  * ```
  * Invariants: an event is kept until a worker has acknowledged it; a client's events are told in order, to one worker at a time, and go to
  * another one only when that has acknowledged all it was told, or is gone; a worker hears who a client is (CLIENT_CONTEXT) before its first event.
- * A client has at most its window of events under way, and is not read while one waits. A worker at its bound is told only the first event
- * of clients that have nothing under way, and one event of the next client in line for each that it acknowledges. No cost grows with the number of idle clients.
+ * A client has at most its window of events under way, and is not read while one waits. A worker at its bound is told only the first event,
+ * if it is short, of clients that have nothing under way, and one event of the next client in line for each that it acknowledges. No cost grows with the number of idle clients.
  * What PHP's workers were told counts as acknowledged, so that for them only the line is kept, and begins where the kernel takes no more.
  */
 export class WorkerPool {
@@ -243,8 +245,9 @@ export class WorkerPool {
   #mayTell(worker: WorkerPeer, client: ClientConnection, event: ClientEvent): boolean {
     if (!worker.isAvailable) return false
     if (worker.isIsolated || isSuspect(event, worker)) return this.#mayTellAlone(worker, client, event)
-    if (worker.link.isFull) return this.#standInLine(worker, client)
-    if (client.events.toldCount === 0) {
+    const isFirst = client.events.toldCount === 0
+    const isShort = event.byteLength <= SHORT_EVENT_BYTES && worker.link.dialect.acknowledges
+    if (isFirst && (isShort || this.#hasRoom(worker))) {
       if (worker.line.size > 0) worker.line.delete(client) // this is its turn
       return true
     }
