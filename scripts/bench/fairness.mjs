@@ -1,8 +1,10 @@
 // How long quiet clients of a worker wait, and whether they are answered, while others send as fast as they can: see README.md in this folder.
 
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import WebSocket from 'ws'
 import { readFlags, runScript } from './bench-script.mjs'
+import { ChildProcess } from './child-process.mjs'
 import { startCluster } from './contestants.mjs'
 import { formatRow } from './report.mjs'
 
@@ -13,18 +15,17 @@ const USAGE = `npm run bench -- fairness [options]
   --seconds N    how long (15)
 `
 const NO_LIMITS = ['--message-rate', '0', '--byte-rate', '0']
-const FILLER = 'x'.repeat(64 * 1024)
+const FLOOD_FILE = fileURLToPath(new URL('./fairness-flood.mjs', import.meta.url))
+/** What handlers do with the messages of those that flood: 'slow' takes 10 ms, 'stuck' for ever. */
 const LOADS = {
-  'slow, tiny': 'slow',
-  'stuck, tiny': 'stuck',
-  'slow, 64 KiB': `slow ${FILLER}`,
-  'stuck, 64 KiB': `stuck ${FILLER}`,
+  'slow, tiny': ['--text=slow'],
+  'stuck, tiny': ['--text=stuck'],
+  'slow, 64 KiB': ['--text=slow', '--filler=65536'],
+  'stuck, 64 KiB': ['--text=stuck', '--filler=65536'],
+  'fast, 1 MB': ['--text=fast', '--filler=1000000'],
 }
 const INTERVAL_MS = 100
-/** What is sent of one client in one go, so that the load is none on its own generator. */
-const BURST = 20
-const BURST_MS = 10
-const MAX_BUFFERED_BYTES = 256 * 1024
+const FLOOD_DEADLINE_MS = 10_000
 /** How long answers may still come when nothing is asked any more. */
 const LAST_ANSWER_MS = 2_000
 
@@ -32,17 +33,19 @@ await runScript('fairness', USAGE, async () => {
   const { against, chatty, quiet, seconds } = readFlags({ against: [], chatty: 12, quiet: 20, seconds: 15 })
   const roots = { ours: undefined, ...(against.length > 0 && { before: against[0] }) }
   process.stdout.write(`${formatRow(['', 'load', 'quiet p50 / p99 ms', 'loaded p50 / p99 ms', 'answered'])}\n`)
-  for (const [load, message] of Object.entries(LOADS)) {
+  for (const [load, words] of Object.entries(LOADS)) {
     for (const [side, root] of Object.entries(roots)) {
-      const server = await startCluster({ events: './fairness-events.ts', frontArgs: NO_LIMITS, root })
-      const open = () => openClient(`ws://127.0.0.1:${server.ports[0]}/`)
-      const asking = await Promise.all(Array.from({ length: quiet }, open))
+      // A message of 1 MB reaches the limit of bytes, which is part of what keeps such clients from the others.
+      const limits = load === 'fast, 1 MB' ? [] : NO_LIMITS
+      const server = await startCluster({ events: './fairness-events.ts', frontArgs: limits, root })
+      const [port] = server.ports
+      const asking = await Promise.all(Array.from({ length: quiet }, () => openClient(`ws://127.0.0.1:${port}/`)))
       const before = await ask(asking, seconds * 1000)
-      const sending = await Promise.all(Array.from({ length: chatty }, open))
-      const timers = sending.map((client) => setInterval(() => flood(client, message), BURST_MS))
+      const flood = new ChildProcess('fairness-flood', [FLOOD_FILE, `--port=${port}`, `--clients=${chatty}`, ...words])
+      await flood.line(({ msg }) => msg === 'flooding', FLOOD_DEADLINE_MS)
       const loaded = await ask(asking, seconds * 1000)
-      for (const timer of timers) clearInterval(timer)
-      for (const client of [...asking, ...sending]) client.terminate()
+      await flood.stop()
+      for (const client of asking) client.terminate()
       await server.stop()
       const { answered, asked } = loaded
       process.stdout.write(`${formatRow([side, load, times(before), times(loaded), `${answered} of ${asked}`])}\n`)
@@ -55,10 +58,6 @@ async function openClient(url) {
   client.on('error', () => {}) // it is seen in what is not answered
   await once(client, 'open')
   return client
-}
-
-function flood(client, message) {
-  for (let at = 0; at < BURST && client.bufferedAmount < MAX_BUFFERED_BYTES; at += 1) client.send(message)
 }
 
 /** Every client asks again and again for a while, whether it was answered or not. */

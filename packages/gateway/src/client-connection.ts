@@ -11,6 +11,7 @@ import { CloseCode } from './close-codes.ts'
 import { EventQueue } from './event-queue.ts'
 import type { HubMember } from './hub.ts'
 import type { Askable } from './idle-check.ts'
+import type { LogThrottle } from './log-throttle.ts'
 import type { OutgoingMessage } from './message.ts'
 import type { Flushable, Outbox, Run } from './outbox.ts'
 import { Rate, type RateCosts } from './rate.ts'
@@ -30,6 +31,8 @@ export interface ClientSurroundings {
   readonly outbox: Outbox
   readonly rateCosts: RateCosts
   readonly slowClientPolicy: 'close' | 'drop'
+  /** Slow clients come in crowds: one line says how many. */
+  readonly slowThrottle: LogThrottle
 }
 
 /** What happened to clients since the process started. */
@@ -285,11 +288,13 @@ export class ClientConnection implements Askable, Flushable, HubMember, RoutedCl
   }
 
   #onSlow(): false {
-    const { bufferSizeBytes, counters, log, slowClientPolicy } = this.#around
+    const { bufferSizeBytes, counters, log, slowClientPolicy, slowThrottle } = this.#around
     if (!this.#isSlow) {
       this.#isSlow = true
       counters.slowClients += 1
-      log.warn({ clientId: this.clientId, bufferSizeBytes, policy: slowClientPolicy }, 'a client reads too slowly')
+      const clients = slowThrottle.add()
+      const details = { clientId: this.clientId, bufferSizeBytes, clients, policy: slowClientPolicy }
+      if (clients > 0) log.warn(details, 'a client reads too slowly')
     }
     if (slowClientPolicy === 'drop') counters.droppedMessages += 1
     else this.close(CloseCode.TOO_SLOW, 'reads too slowly', 'slow')

@@ -18,6 +18,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { defaultMaxBufferedBytes, Holdings } from './holdings.ts'
 import type { Hub } from './hub.ts'
 import { IdleCheck } from './idle-check.ts'
+import { LogThrottle } from './log-throttle.ts'
 import { OutgoingMessage } from './message.ts'
 import type { GatewaySettings } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -99,6 +100,7 @@ export class Clientele {
       outbox: new Outbox(),
       rateCosts: rateCosts(settings.messageRate, settings.byteRate),
       slowClientPolicy: settings.slowClientPolicy,
+      slowThrottle: new LogThrottle(),
     }
     this.#rateLimiter = new RateLimiter(settings.ratePolicy, this.counters, log)
     const ping = new OutgoingMessage(Buffer.from(pingData), false, false)

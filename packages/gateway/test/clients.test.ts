@@ -61,6 +61,15 @@ describe('a client that reads too slowly', () => {
     return { ...all, client, delivered, id, slow }
   }
 
+  test('is logged once for all that are slow at the same time', async () => {
+    const { backend, gateway, log } = await startAll({ sendToClientBufferSizeBytes: BUFFER_BYTES })
+    const clients = await Promise.all([1, 2, 3].map(() => connectClient(gateway)))
+    for (const client of clients) client.socket.pause()
+    for (let at = 0; at < ENOUGH; at += 1) await backend.ask(Command.SEND_TO_ALL, '', 0, MESSAGE)
+    expect(gateway.stats().slowClients).toBe(3)
+    expect(log.of('reads too slowly')).toMatchObject([{ details: { clients: 1 } }])
+  })
+
   test('is closed with 4001, after everything that was taken for it', async () => {
     const { client, delivered, gateway, id, log, slow, worker } = await overwhelm('close')
     // Once it was closed there is nobody to send to, and so nobody who is slow.
