@@ -4,10 +4,18 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Files that take longest, and mostly wait: when they begin first, others have the cores beside them, and none is left to run alone. */
 const SLOW_FILES = [
   'test/chaos.test.ts',
+  'test/place.test.ts',
   'supervisor/test/watchdog.test.ts',
   'register/test/discovery.test.ts',
   'test/start-stop.test.ts',
   'test/hosts.test.ts',
+  'test/cli.test.ts',
+  'test/doctor.test.ts',
+  'supervisor/test/processes.test.ts',
+  'supervisor/test/hand-over.test.ts',
+  'supervisor/test/control.test.ts',
+  'test/start-truth.test.ts',
+  'supervisor/test/reload.test.ts',
   'test/ready.test.ts',
   'register/test/etcd.test.ts',
 ]
@@ -26,7 +34,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     // For two cores, since many tests wait for processes.
-    maxWorkers: 3,
+    maxWorkers: 4,
     sequence: { sequencer: SlowFilesFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -5,18 +5,22 @@ import type { Log } from '@gatewayworker/protocol'
 /** What a process needs beside clients: links, registers, logs, modules. Workers can link though as many clients have come as may. */
 const RESERVE = 200
 
-/** Of as many connections as somebody allows (0 for any number) those for which the process may open a file; says so if these are fewer. */
-export function connectionsWithinLimit(maxConnections: number, log: Log): number {
+/** Of as many connections as somebody allows (0 for any number) those for which the process may open a file. */
+export function connectionsWithinLimit(maxConnections: number): number {
+  const room = Math.max(readLimit() - RESERVE, 1)
+  if (room === Number.POSITIVE_INFINITY || (maxConnections > 0 && maxConnections <= room)) return maxConnections
+  return room
+}
+
+/** Logs that a gateway takes fewer connections than it is allowed to, if it does. */
+export function warnOfFewConnections(maxConnections: number, log: Log): void {
+  const taken = connectionsWithinLimit(maxConnections)
+  if (taken === maxConnections) return
   const openFiles = readLimit()
-  const room = Math.max(openFiles - RESERVE, 1)
-  if (maxConnections > 0 && maxConnections <= room) return maxConnections
-  if (room !== Number.POSITIVE_INFINITY) {
-    log.warn(
-      { maxConnections, openFiles, taken: room },
-      `only ${room} connections are taken, because this process may open ${openFiles} files: raise that (ulimit -n, LimitNOFILE), or lower --max-connections`,
-    )
-  }
-  return room === Number.POSITIVE_INFINITY ? maxConnections : room
+  log.warn(
+    { maxConnections, openFiles, taken },
+    `only ${taken} connections are taken, because this process may open ${openFiles} files: raise that (ulimit -n, LimitNOFILE), or lower --max-connections`,
+  )
 }
 
 /** Node has raised it as far as it may. */

@@ -23,7 +23,7 @@ import { Clientele } from './clientele.ts'
 import { type CommandSurroundings, carryOut } from './commands.ts'
 import type { EventCounters } from './crashes.ts'
 import { type DeadLetter, DeadLetterFile, describeDeadLetter } from './dead-letters.ts'
-import { connectionsWithinLimit } from './descriptors.ts'
+import { connectionsWithinLimit, warnOfFewConnections } from './descriptors.ts'
 import { Hub } from './hub.ts'
 import { Isolation } from './isolation.ts'
 import { GATEWAY_DEFAULTS, type GatewayServerOptions, type GatewaySettings } from './options.ts'
@@ -131,7 +131,7 @@ export class GatewayServer {
       port: lanPort,
       secretKey: settings.secretKey,
     })
-    const maxConnections = connectionsWithinLimit(settings.maxConnections, log)
+    const maxConnections = connectionsWithinLimit(settings.maxConnections)
     this.#doorkeeper = new Doorkeeper({ ...settings, maxConnections }, log)
     this.#port = new ClientPort({
       createAcceptor: (reception) => this.#createAcceptor(reception),
@@ -229,6 +229,7 @@ export class GatewayServer {
       timeoutMs: this.#options.isolationTimeoutMs,
     })
     this.#clients.start()
+    warnOfFewConnections(this.#options.maxConnections, this.#log)
   }
 
   /** Events that were given up and not delivered again since, the oldest first. Throws the system's error if their file cannot be read. */
