@@ -5,7 +5,7 @@ import type { TestClient } from './test-client.ts'
 /** Without limits of rates, so that nothing else holds a client back. */
 const NO_RATES = ['--message-rate', '0', '--byte-rate', '0']
 const QUIET = 20
-const ROUNDS = 20
+const ROUNDS = 10
 /** Enough to meet every bound within a second, and little enough for the process of the test. */
 const BURST = 20
 const MAX_BUFFERED_BYTES = 256 * 1024
