@@ -57,7 +57,7 @@ export interface GatewayServerOptions extends Credentials, Partial<AccessOptions
   pingIntervalS?: number
   /** How many intervals a client may be silent; 0 for any number. */
   pingNotResponseLimit?: number
-  /** After so many workers have died with an event of a client it is set aside; 0 for never. */
+  /** An event is given up after so many workers have died with it, the last of them with nothing else under way; 0 for never. */
   poisonLimit?: number
   /** What clients speak: WebSocket, one of Workerman's protocols for plain TCP, or one of your own. */
   protocol?: 'frame' | 'tcp' | 'text' | 'websocket' | ClientProtocol

@@ -83,7 +83,7 @@ export interface ProcessStats {
   limitedClients?: number
   /** Clients that are not read at the moment, because their worker takes no more or they have sent too much. */
   pausedClients?: number
-  /** Events that were set aside, because worker after worker died with them. */
+  /** Events that were given up, because worker after worker died with them. */
   poisonEvents?: number
   /** Events that were told to another worker, because the first one died. */
   redeliveredEvents?: number
